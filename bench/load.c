@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * load.c: asks a server for the same small thing over many keep-alive connections, each as soon as it
+ * has its answer, and says what that cost the server.
+ *
+ *     load PORT PID CONNECTIONS REQUESTS
+ *
+ * Prints user and system time of process PID for one request, in ns, then the median and the 99th
+ * percentile of the latency. Every response is checked: 200, and as long as the first one.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+struct connection {
+    int fd;
+    char buffer[2048];
+    size_t filled;
+    int64_t sent_ns;
+};
+
+static int epoll;
+static int64_t *latencies_ns;
+static uint64_t started, finished, wanted;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec now;
+    if (clock_gettime(id, &now) != 0)
+        fail("the clock of the server's process");
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void ask(struct connection *c)
+{
+    if (started >= wanted)
+        return;
+    started++;
+    c->filled = 0;
+    c->sent_ns = read_clock(CLOCK_MONOTONIC);
+    if (write(c->fd, request, sizeof request - 1) != sizeof request - 1)
+        fail("write");
+}
+
+/* The size of the whole response; 0 while its head is not complete. */
+static size_t response_size(struct connection *c)
+{
+    c->buffer[c->filled] = '\0';
+    char *end = strstr(c->buffer, "\r\n\r\n");
+    if (!end)
+        return 0;
+    if (strncmp(c->buffer, "HTTP/1.1 200", 12) != 0) {
+        fprintf(stderr, "load: %.60s\n", c->buffer);
+        exit(1);
+    }
+    char *length = strcasestr(c->buffer, "content-length:");
+    if (!length || length > end) {
+        fprintf(stderr, "load: no Content-Length\n");
+        exit(1);
+    }
+    return (size_t)(end + 4 - c->buffer) + strtoul(length + 15, NULL, 10);
+}
+
+static void on_readable(struct connection *c)
+{
+    ssize_t size = read(c->fd, c->buffer + c->filled, sizeof c->buffer - 1 - c->filled);
+    if (size <= 0)
+        fail("read");
+    c->filled += (size_t)size;
+    size_t whole = response_size(c);
+    if (whole == 0 || c->filled < whole)
+        return;
+    latencies_ns[finished++] = read_clock(CLOCK_MONOTONIC) - c->sent_ns;
+    ask(c);
+}
+
+static void run(struct connection *connections, int count, uint64_t requests)
+{
+    struct epoll_event events[256];
+    started = finished = 0;
+    wanted = requests;
+    for (int i = 0; i < count; i++)
+        ask(&connections[i]);
+    while (finished < wanted) {
+        int ready = epoll_wait(epoll, events, 256, 10000);
+        if (ready == 0) {
+            fprintf(stderr, "load: no answer for 10 s\n");
+            exit(1);
+        }
+        for (int i = 0; i < ready; i++)
+            on_readable(events[i].data.ptr);
+    }
+}
+
+static void open_connection(struct connection *c, uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int on = 1;
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0)
+        fail("connect");
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
+        fail("epoll_ctl");
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5) {
+        fprintf(stderr, "usage: load PORT PID CONNECTIONS REQUESTS\n");
+        return 2;
+    }
+    int count = atoi(argv[3]);
+    uint64_t requests = strtoull(argv[4], NULL, 10);
+    clockid_t server;
+    errno = clock_getcpuclockid(atoi(argv[2]), &server);
+    if (errno != 0)
+        fail("clock_getcpuclockid");
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct connection *connections = calloc((size_t)count, sizeof *connections);
+    latencies_ns = calloc(requests, sizeof *latencies_ns);
+    if (epoll < 0 || !connections || !latencies_ns)
+        fail("start");
+    for (int i = 0; i < count; i++)
+        open_connection(&connections[i], (uint16_t)atoi(argv[1]));
+    run(connections, count, requests / 10 + 1); /* warm */
+    int64_t before = read_clock(server);
+    run(connections, count, requests);
+    int64_t used = read_clock(server) - before;
+    qsort(latencies_ns, requests, sizeof *latencies_ns, compare);
+    printf("%.1f %lld %lld\n", (double)used / (double)requests,
+           (long long)latencies_ns[requests / 2], (long long)latencies_ns[requests * 99 / 100]);
+    return 0;
+}

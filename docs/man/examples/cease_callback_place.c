@@ -1,0 +1,38 @@
+#include "harness.h"
+
+/* [example] */
+#include <cease/hooks.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* For a function that blocks by itself, without cease_park(), which checks this already. */
+static void check_may_block(const char *name)
+{
+    const cease_place *place = cease_callback_place();
+    if (place == NULL)
+        return;
+    fprintf(stderr, "%s() blocks inside the callback added at %s:%d\n", name, place->file,
+            place->line);
+    abort();
+}
+/* [end] */
+
+static void callback(void *arg)
+{
+    (void)arg;
+    check_may_block("flush");
+}
+
+TEST(example_callback_place)
+{
+    CHECK_PTR(cease_callback_place(), NULL);
+    check_may_block("flush");
+}
+
+TEST_ABORTS(example_callback_place_inside, "flush() blocks inside the callback added at ")
+{
+    cease_watch watch = {0};
+    cease_canceler *stop;
+    cease_watch_add(&watch, cease_with_cancel(cease_background(), &stop), callback, NULL);
+    cease_cancel(stop);
+}

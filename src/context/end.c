@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * end.c: how a context ends, and everything below it.
+ *
+ * In three phases, on the stack of the call that ends it:
+ *   1. Claim the root, write its cause, publish.
+ *   2. Walk: mark everything below. No foreign code runs and no lock is held for more than
+ * CHUNK_MAX nodes.
+ *   3. Callbacks: of the root, then of the nodes marked in phase 2, in the order in which they were
+ * marked.
+ *
+ * The walk is a depth-first search without a stack: it stands on one node, to which it holds a
+ * reference, takes the first child off that node's lists, and goes back by the parent pointer.
+ * Children that have nothing below them, no watches and no fd are marked right in the list, many
+ * per hold of its lock; the others are entered. A node leaves its parent's list when its own lists
+ * are empty, so what another thread finds missing is done (I1), and what it finds there it can help
+ * with (I5).
+ *
+ * Deliberately not here: freeing what was cancelled. Ending marks; memory goes when its owners let
+ * go.
+ */
+#include "context/list.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHUNK_MAX = 256 };            /* nodes that a list's lock is held for            */
+enum { TICK_NS = 20 * 1000 * 1000 }; /* more than the coarse clock is ever behind */
+
+static const char *usual_text(cease_error error)
+{
+    return error == CEASE_EDEADLINE ? "context deadline exceeded" : "context canceled";
+}
+
+/* ----- the state word ----- */
+
+uint32_t ceasei_settled_word(const struct ceasei_node *node)
+{
+    for (unsigned round = 0;;) {
+        uint32_t word = ceasei_load(&node->word, ACQUIRE);
+        if ((word & WORD_CLAIMED) == 0)
+            return word;
+        if (ceasei_is_older(&node->ctx))
+            ceasei_adopt((struct ceasei_node *)node); /* its claimer is not in this process */
+        else
+            ceasei_backoff(&round);
+    }
+}
+
+/* Wins the right to end the node, or not. The winner has taken it off its timer. */
+static bool claim(struct ceasei_node *node)
+{
+    if (ceasei_is_older(&node->ctx) && !CEASE_SEED_BUG(BUG_FORK))
+        ceasei_adopt(node); /* so that nobody takes this claim for one that the fork cut off */
+    uint32_t word = ceasei_load(&node->word, RELAXED);
+    do {
+        if (word & ~(uint32_t)WORD_LAZY)
+            return false;
+    } while (!ceasei_cas(&node->word, &word, WORD_CLAIMED, SEQ_CST)); /* I3 */
+    if ((node->hold & HAS_TIMER) != 0 && word == 0)
+        ceasei_timer_disarm(node);
+    return true;
+}
+
+/* A deadline that nobody could notice is not armed (LAZY). When it has passed all the same, it came
+ * before whatever ends the node now. */
+static bool may_have_passed(const struct ceasei_node *node, cease_time coarse_now)
+{
+    return (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0 &&
+           node->ctx.deadline.ns <= cease_time_add(coarse_now, cease_ns(TICK_NS)).ns;
+}
+
+static void end_if_passed(struct ceasei_node *node)
+{
+    if (CEASE_UNLIKELY(may_have_passed(node, ceasei_coarse_now())) &&
+        node->ctx.deadline.ns <= cease_now().ns)
+        ceasei_end_by_deadline(node);
+}
+
+/* With the claim held: nothing below the node, no watch and no fd, and nothing can be added any
+ * more (I3). */
+static bool is_quiet(const struct ceasei_node *node)
+{
+    return !ceasei_lock_held(&node->home.lock) && ceasei_load(&node->home.items, ACQUIRE) == 0 &&
+           ceasei_load(&node->cause.over.watches, ACQUIRE) == NULL &&
+           ceasei_load(&node->extra, RELAXED) == NULL;
+}
+
+const cease_cause *ceasei_cause(const struct ceasei_node *node)
+{
+    bool inherited = (ceasei_load(&node->word, RELAXED) & WORD_INHERITED) != 0;
+    return inherited ? node->cause.over.inherited : &node->cause.own;
+}
+
+static uint32_t inherited_bits(const struct ceasei_node *from)
+{
+    return WORD_INHERITED | (ceasei_load(&from->word, RELAXED) & WORD_DEADLINE);
+}
+
+/* Publishes the end: whoever sees the error sees the cause, and an fd that is or will be readable.
+ */
+static void publish(struct ceasei_node *node, uint32_t bits)
+{
+    ceasei_store(&node->word, (CEASE_SEED_BUG(BUG_DONE_FD) ? WORD_DONE : WORD_ENDING) | bits,
+                 SEQ_CST);
+    ceasei_fd_signal(node);
+    ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
+}
+
+void ceasei_inherit(struct ceasei_node *node, const struct ceasei_node *from)
+{
+    (void)ceasei_settled_word(from);
+    if (!claim(node))
+        return;
+    node->cause.over.inherited = ceasei_cause(from);
+    ceasei_store(&node->word, WORD_DONE | inherited_bits(from), RELEASE);
+}
+
+/* ----- the walk ----- */
+
+/* What a walker found in a list: a child to enter, with a reference to it. */
+struct step {
+    struct ceasei_node *child; /* NULL: nothing left                                       */
+    bool claimed;              /* this walker holds the claim on it                         */
+    bool crossed;              /* it was reached through its second parent                  */
+};
+
+/* A reference to a linked node, unless it has none left (I2). */
+static bool try_ref(cease_ctx *ctx)
+{
+    uint32_t refs = ceasei_load(&ctx->refs, RELAXED);
+    do {
+        if (refs == 0)
+            return false;
+    } while (!ceasei_cas(&ctx->refs, &refs, refs + 1, ACQUIRE));
+    return true;
+}
+
+/* Marks a leaf with the claim on it. Done first, then off the list: who finds the list empty relies
+ * on it (I1). Its owner may see it done and be about to free it, but waits for the list's lock. */
+static void mark_claimed_leaf(struct ceasei_node *child, const struct ceasei_node *up)
+{
+    child->cause.over.inherited = ceasei_cause(up);
+    ceasei_store(&child->word, WORD_DONE | inherited_bits(up), RELEASE);
+    ceasei_list_remove(&child->link);
+}
+
+/* Tries to deal with a child where it stands, in the list whose lock is held, and to take it off;
+ * it may be gone afterwards. False: it must be entered, and a reference has been taken. */
+static bool mark_in_place(uintptr_t tagged, const struct ceasei_node *up, struct step *step)
+{
+    struct ceasei_node *child = ceasei_node_of_link(tagged);
+    if (child->ctx.kind != KIND_MERGE && is_quiet(child) &&
+        !may_have_passed(child, ceasei_cause(up)->at)) {
+        bool claimed = claim(child);
+        if (claimed && is_quiet(child)) {
+            mark_claimed_leaf(child, up);
+            return true;
+        }
+        if (!claimed && (ceasei_load(&child->word, ACQUIRE) & WORD_DONE) != 0) {
+            ceasei_list_remove(&child->link); /* ended before, by its owner or another walker */
+            return true;
+        }
+        step->claimed = claimed;
+    }
+    if (!try_ref(&child->ctx)) {
+        ceasei_list_remove(ceasei_untag(tagged)); /* its last holder waits for this lock */
+        return true;
+    }
+    step->child = child;
+    step->crossed = (tagged & 1) != 0;
+    return false;
+}
+
+/* One hold of one list's lock: marks leaves until there is something to enter, or the list is
+ * empty, or the chunk is over. True: come again. */
+static bool take_chunk(struct ceasei_node *up, struct ceasei_list *list, struct step *step)
+{
+    ceasei_node_lock(up, list);
+    int left = CHUNK_MAX;
+    bool callbacks = list == &up->home && (up->flags & FLAG_CALLBACKS) != 0;
+    while (!callbacks && list->items != 0 && left > 0) {
+        left--;
+        if (!mark_in_place(list->items, up, step))
+            break;
+    }
+    ceasei_unlock(&list->lock);
+    return left == 0 && step->child == NULL;
+}
+
+static struct step take(struct ceasei_node *up)
+{
+    struct step step = {NULL, false, false};
+    struct ceasei_list *list;
+    for (uint32_t i = 0; step.child == NULL && i <= ceasei_stripe_count(); i++) {
+        if ((list = ceasei_list_at(up, i)) == NULL)
+            break;
+        /* Up has ended: what is empty and not locked stays empty (I3). */
+        if (!ceasei_lock_held(&list->lock) && ceasei_load(&list->items, ACQUIRE) == 0)
+            continue;
+        while (take_chunk(up, list, &step))
+            continue;
+    }
+    return step;
+}
+
+static void enqueue(struct ceasei_run *run, struct ceasei_node *node)
+{
+    ceasei_ref(&node->ctx);
+    node->cause.over.next_run = NULL;
+    if (run->first == NULL)
+        run->first = node;
+    else
+        run->last->cause.over.next_run = node;
+    run->last = node;
+}
+
+/* Ends a child that is being entered, with the cause of `up`. */
+static void mark(struct ceasei_run *run, struct ceasei_node *child, const struct ceasei_node *up,
+                 bool claimed)
+{
+    if (!claimed)
+        end_if_passed(child);
+    if (!claimed && !claim(child)) {
+        if (ceasei_settled_word(child) & WORD_ENDING)
+            ceasei_fd_signal(child);
+        return;
+    }
+    ceasei_node_lock(child, &child->home); /* whoever was adding something has done so */
+    bool watched = child->cause.over.watches != NULL;
+    ceasei_unlock(&child->home.lock);
+    child->cause.over.inherited = ceasei_cause(up);
+    if (watched)
+        enqueue(run, child);
+    publish(child, inherited_bits(up));
+}
+
+/* Enters a merge through its second parent. False: somebody else was there, and has left again. */
+static bool cross(struct ceasei_run *run, struct ceasei_node *from, struct ceasei_merge *merge)
+{
+    if (ceasei_swap(&merge->crossing, 1, ACQUIRE) == 0 || CEASE_SEED_BUG(BUG_MERGE)) {
+        merge->outer = from;
+        merge->outer_cross = run->cross;
+        run->cross = merge;
+        return true;
+    }
+    for (unsigned round = 0; ceasei_load(&merge->crossing, ACQUIRE) != 0;)
+        ceasei_backoff(&round);
+    return false;
+}
+
+/* The walker has finished `at`: off the lists with it, and back to where it came from. */
+static struct ceasei_node *leave(struct ceasei_run *run, struct ceasei_node *at)
+{
+    struct ceasei_merge *crossed = NULL;
+    struct ceasei_node *back = ceasei_up_of(at);
+    if (run->cross != NULL && at == &run->cross->node) {
+        crossed = run->cross;
+        back = crossed->outer;
+        run->cross = crossed->outer_cross;
+    }
+    ceasei_unlink(at);
+    if (crossed != NULL)
+        ceasei_store(&crossed->crossing, 0, RELEASE);
+    ceasei_release(&at->ctx);
+    return back;
+}
+
+static void walk(struct ceasei_run *run, struct ceasei_node *root)
+{
+    for (struct ceasei_node *at = root;;) {
+        struct step step = take(at);
+        if (step.child == NULL) {
+            if (at == root)
+                return;
+            at = leave(run, at);
+            continue;
+        }
+        if (step.crossed && !cross(run, at, container_of_(step.child, struct ceasei_merge, node))) {
+            ceasei_release(&step.child->ctx);
+            continue;
+        }
+        mark(run, step.child, at, step.claimed);
+        at = step.child;
+    }
+}
+
+/* ----- callbacks ----- */
+
+/* Runs the callbacks of one node, newest first. `head` is where their list begins. */
+static void run_callbacks(struct ceasei_run *run, struct ceasei_node *node, cease_watch **head)
+{
+    struct ceasei_list *home = &node->home;
+    ceasei_node_lock(node, home);
+    node->flags |= FLAG_CALLBACKS;
+    ceasei_store(&home->items, (uintptr_t)run, RELAXED);
+    for (cease_watch *w; (w = *head) != NULL;) {
+        cease_watch_fn *fn = w->fn_;
+        void *arg = w->arg_;
+        const cease_place *place = w->place_;
+        ceasei_watch_unlink(w);
+        ceasei_store(&w->state_, WATCH_ENTERED, RELEASE);
+        run->current = w; /* an address to compare: *w is not touched again */
+        ceasei_unlock(&home->lock);
+        ceasei_call_watch(fn, arg, place);
+        ceasei_node_lock(node, home);
+        struct ceasei_waiter *waiter = run->waiters;
+        run->current = NULL;
+        run->waiters = NULL;
+        if (CEASE_UNLIKELY(waiter != NULL)) {
+            ceasei_unlock(&home->lock);
+            for (struct ceasei_waiter *next; waiter != NULL; waiter = next) {
+                next = waiter->next;
+                cease_wake(&waiter->parker);
+            }
+            ceasei_node_lock(node, home);
+        }
+    }
+    ceasei_store(&home->items, 0, RELAXED);
+    node->flags &= (uint8_t)~FLAG_CALLBACKS;
+    ceasei_unlock(&home->lock);
+}
+
+static void run_all_callbacks(struct ceasei_run *run)
+{
+    run->thread = ceasei_thread_self();
+    if (ceasei_load(&run->root_watches, ACQUIRE) != NULL)
+        run_callbacks(run, run->root, &run->root_watches);
+    for (struct ceasei_node *node = run->first, *next; node != NULL; node = next) {
+        next = node->cause.over.next_run;
+        run_callbacks(run, node, &node->cause.over.watches);
+        ceasei_release(&node->ctx);
+    }
+}
+
+/* ----- ending ----- */
+
+/* By the claimer. A deadline's code and text were laid down at birth. */
+static void write_cause(struct ceasei_node *node, const struct ceasei_reason *reason)
+{
+    /* not taken: a deadline with a code: that was laid down at birth */
+    if (reason->error == CEASE_EDEADLINE && reason->code == 0) {
+        node->cause.own.error = CEASE_EDEADLINE;
+        node->cause.own.at = node->ctx.deadline;
+        ceasei_store(&node->cause.own.task, 0,
+                     RELAXED); /* laid over `watches`, which is_quiet reads */
+        if (node->cause.own.text == NULL)
+            node->cause.own.text = usual_text(CEASE_EDEADLINE);
+        return;
+    }
+    node->ctx.text_owned = reason->text_owned;
+    cease_cause *own = &node->cause.own;
+    own->error = reason->error;
+    own->code = reason->code;
+    own->text = reason->text != NULL ? reason->text : usual_text(reason->error);
+    if (reason->place != NULL)
+        own->place = reason->place;
+    own->at = ceasei_coarse_now();
+    ceasei_store(&own->task, ceasei_task_id(), RELAXED);
+}
+
+/* The root has children, watches or an fd. Its own watches move to the run: their place in the node
+ * is the cause's. */
+static void end_busy(struct ceasei_node *node, const struct ceasei_reason *reason, uint32_t bits)
+{
+    struct ceasei_run run = {.root = node};
+    ceasei_ref(&node->ctx); /* a callback may end the share that this call came with */
+    ceasei_node_lock(node, &node->home);
+    run.root_watches = node->cause.over.watches;
+    if (run.root_watches != NULL)
+        run.root_watches->link_ = &run.root_watches;
+    ceasei_unlock(&node->home.lock);
+    write_cause(node, reason);
+    publish(node, bits);
+    walk(&run, node);
+    ceasei_unlink(node);
+    if (ceasei_load(&run.root_watches, ACQUIRE) != NULL || run.first != NULL)
+        run_all_callbacks(&run);
+    ceasei_release(&node->ctx);
+}
+
+/* In a forked child: finishes what a thread of the parent process may have left half done. */
+static void end_again(struct ceasei_node *node)
+{
+    struct ceasei_run run = {.root = node};
+    ceasei_adopt(node);
+    ceasei_ref(&node->ctx);
+    walk(&run, node);
+    ceasei_unlink(node);
+    run_all_callbacks(&run);
+    ceasei_release(&node->ctx);
+}
+
+bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
+{
+    if (reason->error != CEASE_EDEADLINE && (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0)
+        end_if_passed(node);
+    if (!claim(node)) {
+        if ((ceasei_settled_word(node) & WORD_ENDED) == 0)
+            return ceasei_end(node, reason); /* a claim that the fork cut off was undone */
+        if (reason->text_owned)
+            free((char *)reason->text);
+        if (node->ctx.kind != KIND_ROOT && ceasei_is_older(&node->ctx))
+            end_again(node);
+        return false;
+    }
+    uint32_t bits = reason->error == CEASE_EDEADLINE ? WORD_DEADLINE : 0;
+    if (!is_quiet(node)) {
+        end_busy(node, reason, bits);
+        return true;
+    }
+    if (CEASE_SEED_BUG(BUG_CANCEL))
+        ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
+    write_cause(node, reason);
+    ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
+    if (node->ctx.kind == KIND_MERGE)
+        ceasei_unlink(node); /* others stay until they are freed (I2) */
+    return true;
+}
+
+void ceasei_end_by_deadline(struct ceasei_node *node)
+{
+    ceasei_end(node, &(struct ceasei_reason){.error = CEASE_EDEADLINE});
+}
+
+void ceasei_free_text(struct ceasei_node *node)
+{
+    if (node->ctx.text_owned)
+        free((char *)node->cause.own.text);
+}
+
+void cease_cancel_at(cease_canceler *c, const cease_place *place)
+{
+    if (c == NULL)
+        return;
+    CEASEI_ALIVE((cease_ctx *)(void *)c, place, "cease_cancel");
+    ceasei_end(
+        node_of_canceler(c),
+        &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED, .place = place});
+}
+
+static void cancel_cause(cease_canceler *c, const cease_place *place, int code, const char *format,
+                         va_list args)
+{
+    if (c == NULL)
+        return;
+    CEASEI_ALIVE((cease_ctx *)(void *)c, place, "cease_cancel_cause");
+    char *text = NULL;
+    bool open = (ceasei_load(&node_of_canceler(c)->word, RELAXED) & WORD_ENDED) == 0;
+    if (format != NULL && open && vasprintf(&text, format, args) < 0)
+        text = NULL; /* the code is kept */
+    ceasei_end(node_of_canceler(c),
+               &(struct ceasei_reason){.error = CEASE_ECANCELED,
+                                       .code = code != 0 ? code : CEASE_ECANCELED,
+                                       .text = text,
+                                       .text_owned = text != NULL,
+                                       .place = place});
+}
+
+void cease_cancel_cause_at(cease_canceler *c, const cease_place *place, int code,
+                           const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cancel_cause(c, place, code, format, args);
+    va_end(args);
+}
+
+void(cease_cancel_cause)(cease_canceler *c, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cancel_cause(c, NULL, code, format, args);
+    va_end(args);
+}
+
+void(cease_cancel)(cease_canceler *c)
+{
+    cease_cancel_at(c, NULL);
+}
+
+/* ----- giving a share back ----- */
+
+/* The common end of a request's context: open or ended, nothing below it, and nobody but the caller
+ * knows it. With its parent's lock held no walker reaches it, so it needs no state of its own any
+ * more: it is taken off and freed. */
+static bool discard(struct ceasei_node *node)
+{
+    uint32_t word = ceasei_load(&node->word, RELAXED);
+    if (ceasei_load(&node->ctx.refs, ACQUIRE) != 1 || node->ctx.kind == KIND_MERGE ||
+        ceasei_load(&node->home.kids, RELAXED) != 0 || ceasei_is_older(&node->ctx) ||
+        (word & (WORD_CLAIMED | WORD_ENDING)) != 0)
+        return false;
+    if ((word & WORD_DONE) != 0) {
+        /* Its last kid may still be on its way out through the lock, and stripes have kids of their
+         * own. */
+        struct ceasei_extra *extra = ceasei_load(&node->extra, ACQUIRE);
+        if (ceasei_lock_held(&node->home.lock) ||
+            (extra != NULL && ceasei_load(&extra->stripes, ACQUIRE) != NULL))
+            return false;
+    } else {
+        if (!is_quiet(node))
+            return false;
+        if (word == 0 && (node->hold & HAS_TIMER) != 0)
+            ceasei_timer_disarm(node);
+    }
+    return ceasei_discard(node);
+}
+
+void cease_end(cease_canceler *c)
+{
+    if (c == NULL)
+        return;
+    CEASEI_ALIVE((cease_ctx *)(void *)c, NULL, "cease_end");
+    struct ceasei_node *node = node_of_canceler(c);
+    if (node->ctx.kind == KIND_ROOT)
+        return;
+    bool last = ceasei_load(&node->shares, ACQUIRE) == 1;
+    if (last && discard(node))
+        return;
+    if ((ceasei_load(&node->word, ACQUIRE) & WORD_DONE) == 0)
+        ceasei_end(node,
+                   &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED});
+    if (ceasei_sub(&node->shares, 1, ACQ_REL) == 1 && (last || !CEASE_SEED_BUG(BUG_SHARES)))
+        ceasei_release(&node->ctx);
+}

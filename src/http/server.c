@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server.c: the HTTP server: options, routes, accepting, and stopping in two phases.
+ *
+ * The contexts of one run, each a child of the one before it:
+ *
+ *     base      the values of serve's context, without its end
+ *     final     cancelled when grace + FINAL_MS are over: what is being written by then is given up
+ *     active    cancelled with CEASE_ESTOPPING when the grace is over: the parent of all requests
+ *
+ * and `idle`, a child of serve's own context: ends when the stop begins, and with it all waiting for
+ * requests. Phase one is therefore nothing but that end and the closed listener; phase two a watch on a
+ * context whose deadline is the grace. The group of the connections' tasks is joined in between, so
+ * serve returns as soon as the last has ended.
+ */
+#include "http/server.h"
+
+#include "base/atomic.h"
+#include "base/panic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FINAL_MS = 1000 };
+
+static cease_dur or_default(cease_dur d, cease_dur other)
+{
+    return d.ns != 0 ? d : other;
+}
+
+static void fill_defaults(cease_http_server_opts *o)
+{
+    o->grace = or_default(o->grace, cease_sec(5));
+    o->request_timeout = or_default(o->request_timeout, cease_sec(30));
+    o->head_timeout = or_default(o->head_timeout, cease_sec(10));
+    o->body_timeout = or_default(o->body_timeout, cease_sec(30));
+    o->idle_timeout = or_default(o->idle_timeout, cease_sec(60));
+    o->write_budget = or_default(o->write_budget, cease_sec(30));
+    o->head_max = o->head_max != 0 ? o->head_max : CEASEI_HTTP_HEAD_ROOM;
+    o->head_max = o->head_max < INT32_MAX / 4 ? o->head_max : INT32_MAX / 4;
+    o->header_count_max = o->header_count_max != 0 ? o->header_count_max : 100;
+    if (o->header_count_max > CEASEI_HTTP_FIELDS) {
+        o->header_count_max = CEASEI_HTTP_FIELDS;
+    }
+    o->body_max = o->body_max != 0 ? o->body_max : 1024 * 1024;
+    o->connection_max = o->connection_max != 0 ? o->connection_max : 10000;
+}
+
+cease_http_server *cease_http_server_new(const cease_http_server_opts *opts)
+{
+    cease_http_server *s = calloc(1, sizeof *s);
+    if (s) {
+        if (opts) {
+            s->opts = *opts;
+        }
+        fill_defaults(&s->opts);
+    }
+    return s;
+}
+
+void cease_http_server_free(cease_http_server *s)
+{
+    if (!s) {
+        return;
+    }
+    if (ceasei_load(&s->serving, ACQUIRE) > 0) {
+        ceasei_panic_at(NULL, 0, __func__, "the server is freed while it serves");
+    }
+    ceasei_routes_deinit(&s->routes);
+    free(s);
+}
+
+cease_error cease_http_server_add(cease_http_server *s, const cease_http_route *route)
+{
+    if (!s) {
+        return CEASE_ENOMEM;
+    }
+    if (ceasei_load(&s->serving, ACQUIRE) > 0) {
+        return CEASE_EBUSY;
+    }
+    return ceasei_routes_add(&s->routes, route);
+}
+
+cease_error cease_http_server_route(cease_http_server *s, const char *method, const char *pattern,
+                                    cease_http_handler *fn, void *arg)
+{
+    const cease_http_route route = {
+        .size = sizeof route, .method = method, .pattern = pattern, .fn = fn, .arg = arg};
+    return cease_http_server_add(s, &route);
+}
+
+void cease_http_server_count(cease_http_server *s, cease_http_server_counts *ret)
+{
+    *ret = (cease_http_server_counts){0};
+    if (s) {
+        ret->connections_total = ceasei_load(&s->connections_total, RELAXED);
+        ret->requests_total = ceasei_load(&s->requests_total, RELAXED);
+        ret->bad_total = ceasei_load(&s->bad_total, RELAXED);
+        ret->busy_total = ceasei_load(&s->busy_total, RELAXED);
+        ret->bad_deadline_total = ceasei_load(&s->bad_deadline_total, RELAXED);
+        ret->connections = ceasei_load(&s->connections, RELAXED);
+        ret->idle = ceasei_load(&s->idle, RELAXED);
+        ret->requests = ceasei_load(&s->requests, RELAXED);
+    }
+}
+
+/* ---- connections ---- */
+
+/* What a connection's task is given. */
+struct start {
+    struct ceasei_http_run *run;
+    cease_conn *conn;
+};
+
+static cease_error connection_task(cease_ctx *ctx, void *arg)
+{
+    struct start start = *(struct start *)arg;
+    (void)ctx;
+    free(arg);
+    ceasei_http_exchange_run(start.run, start.conn);
+    cease_conn_close(start.conn);
+    ceasei_sub(&start.run->server->connections, 1, RELAXED);
+    return CEASE_OK;
+}
+
+/* Says 503 to a connection that cannot be served: what fits the socket's buffer, without waiting. */
+static void turn_away(cease_http_server *s, cease_conn *take_conn)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                               "Content-Type: text/plain\r\n"
+                               "Content-Length: 24\r\n"
+                               "Retry-After: 1\r\n"
+                               "Connection: close\r\n\r\n"
+                               "503 Service Unavailable\n";
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof text - 1};
+    size_t n;
+    ceasei_add(&s->busy_total, 1, RELAXED);
+    cease_conn_try_writev(take_conn, &piece, 1, &n);
+    cease_conn_shutdown(take_conn);
+    cease_conn_close(take_conn);
+}
+
+static void start_connection(struct ceasei_http_run *run, cease_group *g, cease_conn *take_conn)
+{
+    cease_http_server *s = run->server;
+    ceasei_add(&s->connections_total, 1, RELAXED);
+    if (ceasei_add(&s->connections, 1, RELAXED) < s->opts.connection_max) {
+        struct start *start = malloc(sizeof *start);
+        if (start) {
+            *start = (struct start){run, take_conn};
+            if (cease_group_go(g, connection_task, start) == CEASE_OK) {
+                return;
+            }
+            free(start);
+        }
+    }
+    ceasei_sub(&s->connections, 1, RELAXED);
+    turn_away(s, take_conn);
+}
+
+/* ---- one run ---- */
+
+struct phases {
+    cease_canceler *active, *final;
+    cease_watch grace_over, final_over;
+};
+
+static void on_grace_over(void *arg)
+{
+    struct phases *p = arg;
+    cease_cancel_cause(p->active, CEASE_ESTOPPING, "server stopping");
+}
+
+static void on_final_over(void *arg)
+{
+    struct phases *p = arg;
+    cease_cancel_cause(p->final, CEASE_ESTOPPING, "server stopping");
+}
+
+/* Joins all connections; those that have not ended when the grace is over are cancelled. */
+static void drain(cease_ctx *ctx, struct ceasei_http_run *run, cease_group *g, struct phases *p)
+{
+    cease_canceler *grace_stop;
+    cease_canceler *final_stop;
+    cease_dur grace = run->server->opts.grace;
+    cease_dur rest = grace.ns == INT64_MAX ? grace : cease_ns(grace.ns > 0 ? grace.ns : 0);
+    if (rest.ns < INT64_MAX - INT64_C(2) * FINAL_MS * 1000000) {
+        rest.ns += INT64_C(1000000) * FINAL_MS;
+    }
+    cease_ctx *grace_ctx = cease_with_grace(ctx, grace, &grace_stop);
+    cease_ctx *final_ctx = cease_with_grace(ctx, rest, &final_stop);
+    ceasei_store(&run->draining, 1, RELAXED);
+    cease_watch_add(&p->grace_over, grace_ctx, on_grace_over, p);
+    cease_watch_add(&p->final_over, final_ctx, on_final_over, p);
+    cease_group_wait(g);
+    cease_watch_remove_sync(&p->grace_over);
+    cease_watch_remove_sync(&p->final_over);
+    cease_end(grace_stop);
+    cease_end(final_stop);
+}
+
+static cease_error accept_all(cease_ctx *ctx, struct ceasei_http_run *run, cease_group *g,
+                              cease_listener *l)
+{
+    for (;;) {
+        cease_conn *conn;
+        cease_error e = cease_listener_accept(ctx, l, &conn);
+        if (e == CEASE_OK) {
+            start_connection(run, g, conn);
+        } else if (e != CEASE_ENOMEM || cease_err(ctx) != CEASE_OK) {
+            return e;
+        } else {
+            e = cease_sleep(ctx,
+                            cease_ms(5)); /* one connection was lost; the next may be luckier */
+        }
+    }
+}
+
+cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
+                                    cease_listener *take_listener)
+{
+    if (!s) {
+        cease_listener_close(take_listener);
+        return CEASE_ENOMEM;
+    }
+    static const cease_group_opts supervise = {.size = sizeof supervise, .supervise = true};
+    struct ceasei_http_run run = {.server = s};
+    struct phases phases = {0};
+    cease_canceler *idle_stop;
+    cease_ctx *base = cease_without_cancel(ctx);
+    run.final = cease_with_cancel(base, &phases.final);
+    run.active = cease_with_cancel(run.final, &phases.active);
+    run.idle = cease_with_cancel(ctx, &idle_stop);
+    cease_group *g = cease_group_new(base, &supervise);
+    cease_error e = g && take_listener ? CEASE_OK : CEASE_ENOMEM;
+    ceasei_add(&s->serving, 1, ACQ_REL);
+    if (e == CEASE_OK) {
+        e = accept_all(ctx, &run, g, take_listener);
+    }
+    cease_listener_close(take_listener);
+    cease_cancel(idle_stop); /* also when it was not ctx that ended the accepting */
+    if (g) {
+        drain(ctx, &run, g, &phases);
+    }
+    bool stopped = cease_err(ctx) != CEASE_OK;
+    cease_group_free(g);
+    cease_end(idle_stop);
+    cease_end(phases.active);
+    cease_end(phases.final);
+    cease_unref(base);
+    ceasei_sub(&s->serving, 1, ACQ_REL);
+    return stopped ? CEASE_OK : e;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * chan.c: channels.
+ *
+ * The idea: a ring of values, a queue of parked senders, a queue of parked receivers, one small
+ * lock. A value goes straight between the sender's and the receiver's memory when one of them is
+ * parked; who parks leaves a node on its own stack, so nothing is ever allocated after the birth,
+ * and a call that completes at once never touches its context beyond the check on entry.
+ *
+ * Invariants, under the lock:
+ *  - receivers are queued only while the ring is empty, and senders only while it is full (with
+ *    capacity 0 it is both), but for nodes whose waiter has been claimed by its context and is on
+ *    its way to take them out. Such dead nodes may stand anywhere and are skipped;
+ *  - nobody is queued on a closed channel, dead nodes again excepted;
+ *  - a node that is taken off a queue is marked unlinked under the same hold of the lock, so its
+ *    owner never unlinks it twice.
+ *
+ * The commit point of a hand-over is the claim word of the parked side (wait.h), won under the
+ * lock. The other side commits by finding it: it has passed its check on entry, and nothing looks
+ * at its context any more. So neither side ever drops a value that has moved.
+ *
+ * After a claim is won and the lock released, only the waiter's parker may be touched, once, by
+ * cease_wake(): the node, the waiter, and the channel too (when the woken one holds the last
+ * reference but the caller's) may be gone right after. The channel itself is alive through the call
+ * by the caller's own reference.
+ *
+ * Who guards what: `refs` is atomic, sizes and drop are set before the channel is shared, the rest
+ * is under the lock. Left out on purpose: chunked wake-ups at close; a close of a channel with very
+ * many waiters holds its lock for all of them.
+ */
+#include "runtime/chan.h"
+
+#include "base/panic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static inline void copy(void *to, const void *from, size_t size)
+{
+    if (size == sizeof(void *)) {
+        memcpy(to, from, sizeof(void *)); /* one move: most channels carry pointers */
+    } else if (size > 0) {
+        memcpy(to, from, size);
+    }
+}
+
+static inline void queue_push(struct ceasei_chan_queue *q, struct ceasei_chan_node *n)
+{
+    n->next = NULL;
+    n->prev = q->last;
+    n->linked = true;
+    if (q->last) {
+        q->last->next = n;
+    } else {
+        q->first = n;
+    }
+    q->last = n;
+}
+
+static inline void queue_unlink(struct ceasei_chan_queue *q, struct ceasei_chan_node *n)
+{
+    if (n->prev) {
+        n->prev->next = n->next;
+    } else {
+        q->first = n->next;
+    }
+    if (n->next) {
+        n->next->prev = n->prev;
+    } else {
+        q->last = n->prev;
+    }
+    n->linked = false;
+}
+
+/* The node that has waited longest and is now ours to serve; NULL when nobody waits. */
+static inline struct ceasei_chan_node *queue_claim(struct ceasei_chan_queue *q)
+{
+    struct ceasei_chan_node *n;
+    while ((n = q->first)) {
+        queue_unlink(q, n);
+        if (ceasei_waiter_claim(n->waiter, n->claim_as)) {
+            return n;
+        }
+    }
+    return NULL;
+}
+
+static inline unsigned char *slot(struct cease_chan *ch, size_t i)
+{
+    size_t at = ch->head + i;
+    return ch->ring + (at < ch->capacity ? at : at - ch->capacity) * ch->element_size;
+}
+
+static inline void ring_push(struct cease_chan *ch, const void *value)
+{
+    copy(slot(ch, ch->count), value, ch->element_size);
+    ch->count++;
+}
+
+static inline void ring_pop(struct cease_chan *ch, void *ret_value)
+{
+    copy(ret_value, slot(ch, 0), ch->element_size);
+    ch->head = ch->head + 1 < ch->capacity ? ch->head + 1 : 0;
+    ch->count--;
+}
+
+cease_error ceasei_chan_send_now(struct cease_chan *ch, const void *value, cease_parker **ret_wake)
+{
+    if (CEASE_UNLIKELY(ch->closed)) {
+        return CEASE_ECLOSED;
+    }
+    struct ceasei_chan_node *receiver = queue_claim(&ch->receivers);
+    if (receiver) {
+        copy(receiver->value, value, ch->element_size);
+        receiver->result = CEASE_OK;
+        *ret_wake = &receiver->waiter->parker;
+        return CEASE_OK;
+    }
+    if (ch->count < ch->capacity) {
+        ring_push(ch, value);
+        return CEASE_OK;
+    }
+    return CEASE_EAGAIN;
+}
+
+cease_error ceasei_chan_recv_now(struct cease_chan *ch, void *ret_value, cease_parker **ret_wake)
+{
+    if (ch->count > 0) {
+        ring_pop(ch, ret_value);
+        struct ceasei_chan_node *sender = queue_claim(&ch->senders);
+        if (sender) { /* the ring was full: the one who has waited longest fills the gap */
+            ring_push(ch, sender->value);
+            sender->result = CEASE_OK;
+            *ret_wake = &sender->waiter->parker;
+        }
+        return CEASE_OK;
+    }
+    struct ceasei_chan_node *sender = queue_claim(&ch->senders);
+    if (sender) {
+        copy(ret_value, sender->value, ch->element_size);
+        sender->result = CEASE_OK;
+        *ret_wake = &sender->waiter->parker;
+        return CEASE_OK;
+    }
+    return ch->closed ? CEASE_ECLOSED : CEASE_EAGAIN;
+}
+
+void ceasei_chan_enqueue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
+{
+    queue_push(sends ? &ch->senders : &ch->receivers, n);
+}
+
+void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
+{
+    ceasei_lock(&ch->lock);
+    if (n->linked) {
+        queue_unlink(sends ? &ch->senders : &ch->receivers, n);
+    }
+    ceasei_unlock(&ch->lock);
+}
+
+/* Enters with the lock held, gives it back, waits. The node is in `value`'s owner's frame: a
+ * sender's value is only read, which the cast hides. */
+static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struct cease_chan *ch,
+                                                           void *value, bool sends)
+{
+    struct ceasei_waiter w;
+    struct ceasei_chan_node n = {.waiter = &w, .value = value, .claim_as = CEASEI_BY_PEER};
+    ceasei_waiter_init(&w);
+    w.sole = ceasei_never_ends(ctx);
+    ceasei_chan_enqueue(ch, &n, sends);
+    ceasei_unlock(&ch->lock);
+    if (ceasei_waiter_wait(&w, ctx) == CEASEI_BY_CTX) {
+        ceasei_chan_dequeue(ch, &n, sends);
+        return cease_err(ctx);
+    }
+    return n.result;
+}
+
+CEASE_PUBLIC cease_chan *cease_chan_new(size_t element_size, size_t capacity)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(element_size, capacity, &bytes) ||
+        __builtin_add_overflow(bytes, sizeof(struct cease_chan), &bytes)) {
+        return NULL;
+    }
+    struct cease_chan *ch = malloc(bytes);
+    if (!ch) {
+        return NULL;
+    }
+    *ch = (struct cease_chan){.refs = 1, .element_size = element_size, .capacity = capacity};
+    return ch;
+}
+
+CEASE_PUBLIC cease_chan *cease_chan_ref(cease_chan *ch)
+{
+    if (ch) {
+        ceasei_add(&ch->refs, 1, RELAXED); /* the caller's own reference keeps it from reaching 0 */
+    }
+    return ch;
+}
+
+CEASE_PUBLIC cease_chan *cease_chan_unref(cease_chan *ch)
+{
+    /* ACQ_REL: every holder's use comes before the last one's free. */
+    if (!ch || ceasei_sub(&ch->refs, 1, ACQ_REL) > 1) {
+        return NULL;
+    }
+    ceasei_assert(!ch->senders.first && !ch->receivers.first);
+    if (ch->drop) {
+        for (size_t i = 0; i < ch->count; i++) {
+            ch->drop(slot(ch, i));
+        }
+    }
+    free(ch);
+    return NULL;
+}
+
+CEASE_PUBLIC void cease_chan_on_drop(cease_chan *ch, void (*fn)(void *value))
+{
+    if (ch) {
+        ch->drop = fn;
+    }
+}
+
+CEASE_PUBLIC cease_error cease_chan_send(cease_ctx *ctx, cease_chan *ch, const void *value)
+{
+    cease_error e = ceasei_enter(ctx, __func__);
+    if (CEASE_UNLIKELY(e || !ch)) {
+        return e ? e : CEASE_ENOMEM;
+    }
+    cease_parker *wake = NULL;
+    ceasei_lock(&ch->lock);
+    e = ceasei_chan_send_now(ch, value, &wake);
+    if (e == CEASE_EAGAIN) {
+        return wait_for_peer(ctx, ch, (void *)(uintptr_t)value, true);
+    }
+    ceasei_unlock(&ch->lock);
+    if (wake) {
+        ceasei_wake(wake);
+    }
+    return e;
+}
+
+CEASE_PUBLIC cease_error cease_chan_recv(cease_ctx *ctx, cease_chan *ch, void *ret_value)
+{
+    cease_error e = ceasei_enter(ctx, __func__);
+    if (CEASE_UNLIKELY(e || !ch)) {
+        return e ? e : CEASE_ENOMEM;
+    }
+    cease_parker *wake = NULL;
+    ceasei_lock(&ch->lock);
+    e = ceasei_chan_recv_now(ch, ret_value, &wake);
+    if (e == CEASE_EAGAIN) {
+        return wait_for_peer(ctx, ch, ret_value, false);
+    }
+    ceasei_unlock(&ch->lock);
+    if (wake) {
+        ceasei_wake(wake);
+    }
+    return e;
+}
+
+CEASE_PUBLIC cease_error cease_chan_try_send(cease_chan *ch, const void *value)
+{
+    if (!ch) {
+        return CEASE_ENOMEM;
+    }
+    cease_parker *wake = NULL;
+    ceasei_lock(&ch->lock);
+    cease_error e = ceasei_chan_send_now(ch, value, &wake);
+    ceasei_unlock(&ch->lock);
+    if (wake) {
+        ceasei_wake(wake);
+    }
+    return e;
+}
+
+CEASE_PUBLIC cease_error cease_chan_try_recv(cease_chan *ch, void *ret_value)
+{
+    if (!ch) {
+        return CEASE_ENOMEM;
+    }
+    cease_parker *wake = NULL;
+    ceasei_lock(&ch->lock);
+    cease_error e = ceasei_chan_recv_now(ch, ret_value, &wake);
+    ceasei_unlock(&ch->lock);
+    if (wake) {
+        ceasei_wake(wake);
+    }
+    return e;
+}
+
+/* Moves everybody on q who is not served yet to the list that begins at *chain, with ECLOSED. */
+static void claim_all(struct ceasei_chan_queue *q, struct ceasei_chan_node **chain)
+{
+    struct ceasei_chan_node *n;
+    while ((n = queue_claim(q))) {
+        n->result = CEASE_ECLOSED;
+        n->next = *chain; /* it is ours until it is woken */
+        *chain = n;
+    }
+}
+
+CEASE_PUBLIC void cease_chan_close(cease_chan *ch)
+{
+    if (!ch) {
+        return;
+    }
+    struct ceasei_chan_node *chain = NULL;
+    ceasei_lock(&ch->lock);
+    ch->closed = true;
+    claim_all(&ch->senders, &chain);
+    claim_all(&ch->receivers, &chain);
+    ceasei_unlock(&ch->lock);
+    /* The caller's reference may be all that is left of the channel now; it is not touched again.
+     */
+    while (chain) {
+        struct ceasei_chan_node *n = chain;
+        chain = n->next;
+        ceasei_wake(&n->waiter->parker);
+    }
+}

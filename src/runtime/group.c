@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * group.c: groups of tasks.
+ *
+ * The idea: a counter of live tasks under a small lock, and a context of the group's own. A task of
+ * a group is a task like any other with the group as its owner, which is told of its end; so a task
+ * costs the group no memory, and a wait by one of the group's own tasks is noticed.
+ *
+ * States, under the lock:
+ *
+ *     OPEN --> CLOSED    live == 0 while somebody waits; never back
+ *
+ *  - live counts tasks that have been let in and have not been reported by task_ended(), those
+ *    included whose start is about to be tried;
+ *  - admission is queued (a go_wait) only while live == limit > 0; a task that ends hands its place
+ *    to the one that has waited longest, live unchanged, so nobody overtakes and a group cannot
+ * close while somebody queues;
+ *  - error is the first that counts, and is set before the context is cancelled with it.
+ *
+ * Who may free. The last task's last touch of the group is the unlock in task_ended(), after which
+ * it wakes the joiners, whose parkers are on their own stacks. A joiner that did not need to park
+ * has taken the lock itself after that unlock. Either way nobody but the joiner knows the group
+ * when its wait returns.
+ *
+ * The context is cancelled without the lock: callbacks of foreigners run there.
+ */
+#include "base/lock.h"
+#include "base/panic.h"
+#include "runtime/task.h"
+#include "runtime/wait.h"
+
+#include <cease/group.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Somebody in cease_group_go_wait, on its stack. */
+struct admission {
+    struct admission *next, *prev; /* under the group's lock */
+    bool linked;                   /* under the group's lock */
+    struct ceasei_waiter waiter;
+};
+
+/* Somebody who joins, on its stack. */
+struct joiner {
+    struct joiner *next; /* under the group's lock; after closing, the last task's until the wake */
+    cease_parker parker;
+};
+
+struct cease_group {
+    struct ceasei_lock lock;
+    cease_ctx *ctx;                 /* set at birth; valid by the canceler's share */
+    cease_canceler *canceler;       /* set at birth */
+    const cease_place *place;       /* set at birth: where the group was made */
+    uint32_t limit;                 /* set at birth; 0: none */
+    bool supervise;                 /* set at birth */
+    bool closed;                    /* under lock, once */
+    bool stopping;                  /* under lock, once: CEASE_ECANCELED is no error from now on */
+    cease_error error;              /* under lock, once: the first that counts */
+    size_t live;                    /* under lock */
+    struct admission *first, *last; /* under lock, oldest first */
+    struct joiner *joiners;         /* under lock */
+};
+
+static void admission_push(struct cease_group *g, struct admission *a)
+{
+    a->next = NULL;
+    a->prev = g->last;
+    a->linked = true;
+    if (g->last) {
+        g->last->next = a;
+    } else {
+        g->first = a;
+    }
+    g->last = a;
+}
+
+static void admission_unlink(struct cease_group *g, struct admission *a)
+{
+    if (a->prev) {
+        a->prev->next = a->next;
+    } else {
+        g->first = a->next;
+    }
+    if (a->next) {
+        a->next->prev = a->prev;
+    } else {
+        g->last = a->prev;
+    }
+    a->linked = false;
+}
+
+/* The one who gets the place of a task that has ended; those whose context was faster are skipped.
+ */
+static struct admission *admission_claim(struct cease_group *g)
+{
+    struct admission *a;
+    while ((a = g->first)) {
+        admission_unlink(g, a);
+        if (ceasei_waiter_claim(&a->waiter, CEASEI_BY_PEER)) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+/* Under the lock: closes the group if that is due, and gives the joiners that its closer must wake.
+ */
+static struct joiner *close_if_due(struct cease_group *g)
+{
+    if (g->live > 0 || !g->joiners) {
+        return NULL;
+    }
+    struct joiner *woken = g->joiners;
+    g->joiners = NULL;
+    g->closed = true;
+    return woken;
+}
+
+/* A place among the live ones is free: the next in line gets it, or the count goes down. The group
+ * may be gone when this returns. */
+static void leave(struct cease_group *g)
+{
+    struct joiner *woken = NULL;
+    ceasei_lock(&g->lock);
+    struct admission *next = admission_claim(g);
+    if (!next) {
+        g->live--;
+        woken = close_if_due(g);
+    }
+    ceasei_unlock(&g->lock);
+    if (next) {
+        ceasei_wake(&next->waiter.parker);
+    }
+    while (woken) {
+        struct joiner *j = woken;
+        woken = j->next;
+        ceasei_wake(&j->parker);
+    }
+}
+
+/* A task has returned e. If it is the first error that counts, the others are told. */
+static void note_error(struct cease_group *g, cease_error e, const cease_place *place)
+{
+    ceasei_lock(&g->lock);
+    bool first = !g->error && !(g->stopping && e == CEASE_ECANCELED);
+    if (first) {
+        g->error = e;
+    }
+    ceasei_unlock(&g->lock);
+    if (first) {
+        cease_cancel_cause_at(g->canceler, place, e, "a task of the group failed: %s",
+                              cease_strerror(e));
+    }
+}
+
+/* The scheduler's call at the end of a task: it does not count as alive any more. */
+static void task_ended(void *owner, cease_error e)
+{
+    struct cease_group *g = owner;
+    if (CEASE_UNLIKELY(e) && !g->supervise) {
+        note_error(g, e, ceasei_task_self()->place);
+    }
+    leave(g);
+}
+
+/* Starts a task in a place that its caller has taken; on failure the place is free again. The group
+ * outlives the task, and its context the group, so the task borrows it. */
+static cease_error start(struct cease_group *g, cease_task_fn *fn, void *arg,
+                         const cease_place *place)
+{
+    cease_error e = ceasei_task_start(&(struct ceasei_task_start){.ctx = g->ctx,
+                                                                  .fn = fn,
+                                                                  .arg = arg,
+                                                                  .done = task_ended,
+                                                                  .owner = g,
+                                                                  .place = place,
+                                                                  .borrows_ctx = true});
+    if (CEASE_UNLIKELY(e)) {
+        leave(g);
+    }
+    return e;
+}
+
+/* Under the lock: takes a place if there is one. */
+static cease_error enter(struct cease_group *g)
+{
+    if (g->closed) {
+        return CEASE_ECLOSED;
+    }
+    if (g->limit && g->live >= g->limit) {
+        return CEASE_EAGAIN;
+    }
+    g->live++;
+    return CEASE_OK;
+}
+
+static bool is_own_task(const struct cease_group *g)
+{
+    const struct ceasei_task *self = ceasei_task_self();
+    return self && self->done == task_ended && self->owner == g;
+}
+
+static void join(struct cease_group *g)
+{
+    struct joiner j;
+    bool park = false;
+    ceasei_lock(&g->lock);
+    if (g->live == 0) {
+        g->closed = true;
+    } else {
+        ceasei_parker_init(&j.parker);
+        j.next = g->joiners;
+        g->joiners = &j;
+        park = true;
+    }
+    ceasei_unlock(&g->lock);
+    if (park) {
+        ceasei_park_born(&j.parker);
+    }
+    if (!cease_done(g->ctx)) { /* without a text: formatting one would cost more than the rest */
+        cease_cancel_cause_at(g->canceler, g->place, CEASE_ECLOSED, NULL);
+    }
+}
+
+CEASE_PUBLIC cease_group *cease_group_new_at(cease_ctx *parent, const cease_group_opts *opts,
+                                             const cease_place *place)
+{
+    if (!parent) {
+        ceasei_panic(place, "cease_group_new: the parent is NULL");
+    }
+    struct cease_group *g = calloc(1, sizeof *g);
+    if (!g) {
+        return NULL;
+    }
+    if (opts) { /* a caller of an older version has a shorter struct: what it lacks stays default */
+        cease_group_opts o = {0};
+        memcpy(&o, opts, opts->size && opts->size < sizeof o ? opts->size : sizeof o);
+        g->limit = o.limit;
+        g->supervise = o.supervise;
+    }
+    g->place = place;
+    g->ctx = cease_with_cancel_at(parent, &g->canceler, place);
+    return g;
+}
+
+CEASE_PUBLIC cease_ctx *cease_group_ctx(cease_group *g)
+{
+    return g ? g->ctx : cease_nomem();
+}
+
+CEASE_PUBLIC cease_error cease_group_go_at(cease_group *g, cease_task_fn *fn, void *arg,
+                                           const cease_place *place)
+{
+    if (!g) {
+        return CEASE_ENOMEM;
+    }
+    ceasei_lock(&g->lock);
+    cease_error e = enter(g);
+    ceasei_unlock(&g->lock);
+    return e ? e : start(g, fn, arg, place);
+}
+
+CEASE_PUBLIC cease_error cease_group_go_wait_at(cease_ctx *ctx, cease_group *g, cease_task_fn *fn,
+                                                void *arg, const cease_place *place)
+{
+    cease_error e = ceasei_enter(ctx, __func__);
+    if (e || !g) {
+        return e ? e : CEASE_ENOMEM;
+    }
+    struct admission a;
+    ceasei_lock(&g->lock);
+    e = enter(g);
+    if (e == CEASE_EAGAIN) {
+        ceasei_waiter_init(&a.waiter);
+        admission_push(g, &a);
+    }
+    ceasei_unlock(&g->lock);
+    if (e == CEASE_EAGAIN) {
+        e = CEASE_OK;
+        if (ceasei_waiter_wait(&a.waiter, ctx) == CEASEI_BY_CTX) {
+            ceasei_lock(&g->lock);
+            if (a.linked) {
+                admission_unlink(g, &a);
+            }
+            ceasei_unlock(&g->lock);
+            e = cease_err(ctx);
+        }
+    }
+    return e ? e : start(g, fn, arg, place);
+}
+
+CEASE_PUBLIC cease_error cease_group_wait_at(cease_group *g, const cease_place *place)
+{
+    if (!g) {
+        return CEASE_ENOMEM;
+    }
+    if (is_own_task(g)) {
+        ceasei_panic(place,
+                     "cease_group_wait in a task of the group that was made at %s:%d: it "
+                     "would wait for itself",
+                     g->place->file, g->place->line);
+    }
+    join(g);
+    return g->error; /* nobody is left who could change it */
+}
+
+CEASE_PUBLIC cease_error cease_group_stop_at(cease_group *g, const cease_place *place)
+{
+    if (!g) {
+        return CEASE_ENOMEM;
+    }
+    ceasei_lock(&g->lock);
+    g->stopping = true;
+    ceasei_unlock(&g->lock);
+    if (!cease_done(g->ctx)) {
+        cease_cancel_cause_at(g->canceler, place, CEASE_ECANCELED, "the group was stopped");
+    }
+    if (is_own_task(g)) {
+        return CEASE_EDEADLK;
+    }
+    join(g);
+    return g->error; /* nobody is left who could change it */
+}
+
+CEASE_PUBLIC void cease_group_free_at(cease_group *g, const cease_place *place)
+{
+    if (!g) {
+        return;
+    }
+    if (is_own_task(g)) {
+        ceasei_panic(place,
+                     "cease_group_free in a task of the group that was made at %s:%d: it "
+                     "would wait for itself",
+                     g->place->file, g->place->line);
+    }
+    ceasei_lock(&g->lock); /* the closer may be about to give it back */
+    bool closed = g->closed;
+    ceasei_unlock(&g->lock);
+    if (!closed) {
+        (void)cease_group_stop_at(g, place);
+    }
+    cease_end(g->canceler);
+    free(g);
+}
+
+/* The same as functions, for bindings of other languages. */
+
+#undef cease_group_new
+CEASE_PUBLIC cease_group *cease_group_new(cease_ctx *parent, const cease_group_opts *opts)
+{
+    return cease_group_new_at(parent, opts, CEASE_HERE);
+}
+
+#undef cease_group_go
+CEASE_PUBLIC cease_error cease_group_go(cease_group *g, cease_task_fn *fn, void *arg)
+{
+    return cease_group_go_at(g, fn, arg, CEASE_HERE);
+}
+
+#undef cease_group_go_wait
+CEASE_PUBLIC cease_error cease_group_go_wait(cease_ctx *ctx, cease_group *g, cease_task_fn *fn,
+                                             void *arg)
+{
+    return cease_group_go_wait_at(ctx, g, fn, arg, CEASE_HERE);
+}
+
+#undef cease_group_wait
+CEASE_PUBLIC cease_error cease_group_wait(cease_group *g)
+{
+    return cease_group_wait_at(g, CEASE_HERE);
+}
+
+#undef cease_group_stop
+CEASE_PUBLIC cease_error cease_group_stop(cease_group *g)
+{
+    return cease_group_stop_at(g, CEASE_HERE);
+}
+
+#undef cease_group_free
+CEASE_PUBLIC void cease_group_free(cease_group *g)
+{
+    cease_group_free_at(g, CEASE_HERE);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * select.c: waiting for the first of several channels and contexts.
+ *
+ * The idea (Go's): one waiter that stands in the queues of all its channels. Whoever serves it must
+ * win its one claim word, which says which case that was; so exactly one case fires.
+ *
+ *  1. Each channel is tried alone, in random order: the common case, in which something is ready.
+ *  2. Else all channels are locked, in the order of their addresses (every select does it so, and
+ *     everybody else holds one such lock at a time: no deadlock), tried again, and if still none is
+ *     ready the waiter is queued on all of them before the first lock is given back. So nothing that
+ *     becomes ready is missed, and the waiter is in no queue while it acts itself: it never has to
+ *     give up a claim, nor does it meet itself on a channel that it names twice.
+ *  3. It parks. Contexts of ENDED cases claim through a watch each, like its own.
+ *  4. It takes its nodes out of the queues that did not serve it, and its watches off.
+ *
+ * Invariant: from the first lock of step 2 to the end of step 4 cases are not reordered; node i
+ * belongs to case i and claims as CEASEI_BY_PEER + i.
+ */
+#include "runtime/chan.h"
+#include "runtime/virtual.h"
+
+#include <cease/select.h>
+#include <string.h>
+
+#define SMALL 8 /* cases that need no big frame */
+
+/* What a case needs while the select waits. */
+struct slot {
+    struct ceasei_chan_node node;
+    cease_watch watch;
+};
+
+struct select {
+    cease_ctx *ctx;
+    cease_case *cases;
+    size_t count;
+    size_t default_index;            /* count: none */
+    uint8_t order[CEASE_SELECT_MAX]; /* a permutation of the cases */
+    struct slot *slots;
+    struct ceasei_waiter waiter;
+};
+
+static uint32_t next_random(void)
+{
+    /* Per thread, for speed; quality does not matter beyond starving nobody. */
+    static __thread uint32_t state;
+    if (ceasei_virtual_is_on()) {
+        return ceasei_virtual_random();
+    }
+    uint32_t x = state ? state : (uint32_t)(uintptr_t)&state >> 4 | 1;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    state = x;
+    return x;
+}
+
+static bool is_chan(const cease_case *c)
+{
+    return (c->kind == CEASE_CASE_SEND || c->kind == CEASE_CASE_RECV) && c->ch;
+}
+
+static void shuffle(struct select *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        size_t at = (size_t)((uint64_t)next_random() * (i + 1) >> 32);
+        s->order[i] = s->order[at];
+        s->order[at] = (uint8_t)i;
+    }
+}
+
+/* Tries case i now; its channel is locked. */
+static bool try_locked(struct select *s, size_t i, cease_parker **ret_wake)
+{
+    cease_case *c = &s->cases[i];
+    cease_error e = c->kind == CEASE_CASE_SEND
+                        ? ceasei_chan_send_now(c->ch, c->value, ret_wake)
+                        : ceasei_chan_recv_now(c->ch, c->ret_value, ret_wake);
+    if (e == CEASE_EAGAIN) {
+        return false;
+    }
+    c->result = e;
+    return true;
+}
+
+static bool try_ended(cease_case *c)
+{
+    cease_error e = cease_err(c->ctx);
+    if (e) {
+        c->result = e;
+    }
+    return e != CEASE_OK;
+}
+
+/* Step 1. The case that fired, or count. */
+static size_t try_each(struct select *s)
+{
+    for (size_t k = 0; k < s->count; k++) {
+        size_t i = s->order[k];
+        cease_case *c = &s->cases[i];
+        cease_parker *wake = NULL;
+        bool fired = false;
+        if (is_chan(c)) {
+            ceasei_lock(&c->ch->lock);
+            fired = try_locked(s, i, &wake);
+            ceasei_unlock(&c->ch->lock);
+        } else if (c->kind == CEASE_CASE_ENDED) {
+            fired = try_ended(c);
+        }
+        if (wake) {
+            ceasei_wake(wake);
+        }
+        if (fired) {
+            return i;
+        }
+    }
+    return s->count;
+}
+
+/* The channels' cases by address of the channel; returns how many. */
+static size_t sort_chans(const struct select *s, uint8_t sorted[CEASE_SELECT_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        if (!is_chan(&s->cases[i])) {
+            continue;
+        }
+        size_t at = n++;
+        while (at > 0 && (uintptr_t)s->cases[sorted[at - 1]].ch > (uintptr_t)s->cases[i].ch) {
+            sorted[at] = sorted[at - 1];
+            at--;
+        }
+        sorted[at] = (uint8_t)i;
+    }
+    return n;
+}
+
+/* Whether position k is the first of its channel. */
+static bool is_first(const struct select *s, const uint8_t *sorted, size_t k)
+{
+    return k == 0 || s->cases[sorted[k]].ch != s->cases[sorted[k - 1]].ch;
+}
+
+/* Step 2. The case that fired, or count when the waiter is queued everywhere. */
+static size_t try_all_or_enqueue(struct select *s)
+{
+    uint8_t sorted[CEASE_SELECT_MAX];
+    size_t n = sort_chans(s, sorted), fired = s->count;
+    cease_parker *wake = NULL;
+    for (size_t k = 0; k < n; k++) {
+        if (is_first(s, sorted, k)) {
+            ceasei_lock(&s->cases[sorted[k]].ch->lock);
+        }
+    }
+    for (size_t k = 0; k < s->count && fired == s->count; k++) {
+        size_t i = s->order[k];
+        if (is_chan(&s->cases[i]) && try_locked(s, i, &wake)) {
+            fired = i;
+        }
+    }
+    for (size_t i = 0; i < s->count && fired == s->count; i++) {
+        cease_case *c = &s->cases[i];
+        if (is_chan(c)) {
+            bool sends = c->kind == CEASE_CASE_SEND;
+            s->slots[i].node = (struct ceasei_chan_node){
+                .waiter = &s->waiter,
+                .value = sends ? (void *)(uintptr_t)c->value : c->ret_value,
+                .claim_as = CEASEI_BY_PEER + (uint32_t)i,
+            };
+            ceasei_chan_enqueue(c->ch, &s->slots[i].node, sends);
+        }
+    }
+    for (size_t k = n; k-- > 0;) {
+        if (is_first(s, sorted, k)) {
+            ceasei_unlock(&s->cases[sorted[k]].ch->lock);
+        }
+    }
+    if (wake) {
+        ceasei_wake(wake);
+    }
+    return fired;
+}
+
+/* The callback of an ENDED case: its node says for whom. */
+static void on_ended(void *arg)
+{
+    struct slot *slot = arg;
+    if (ceasei_waiter_claim(slot->node.waiter, slot->node.claim_as)) {
+        ceasei_wake(&slot->node.waiter->parker);
+    }
+}
+
+static void watch_ended(struct select *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->cases[i].kind == CEASE_CASE_ENDED) {
+            struct slot *slot = &s->slots[i];
+            slot->node = (struct ceasei_chan_node){.waiter = &s->waiter,
+                                                   .claim_as = CEASEI_BY_PEER + (uint32_t)i};
+            cease_watch_add(&slot->watch, s->cases[i].ctx, on_ended, slot);
+        }
+    }
+}
+
+/* Step 4. */
+static void clean_up(struct select *s, size_t served)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        cease_case *c = &s->cases[i];
+        if (c->kind == CEASE_CASE_ENDED) {
+            cease_watch_remove_sync(&s->slots[i].watch);
+        } else if (is_chan(c) && i != served) {
+            ceasei_chan_dequeue(c->ch, &s->slots[i].node, c->kind == CEASE_CASE_SEND);
+        }
+    }
+}
+
+/* Steps 2 to 4. `slots` are for this many cases. */
+static cease_error wait_for_one(struct select *s, struct slot *slots, size_t *ret_index)
+{
+    s->slots = slots;
+    ceasei_waiter_init(&s->waiter);
+    size_t fired = try_all_or_enqueue(s);
+    if (fired < s->count) {
+        *ret_index = fired;
+        return CEASE_OK;
+    }
+    watch_ended(s);
+    uint32_t by = ceasei_waiter_wait(&s->waiter, s->ctx);
+    fired = by == CEASEI_BY_CTX ? s->count : by - CEASEI_BY_PEER;
+    clean_up(s, fired);
+    if (fired == s->count) {
+        return cease_err(s->ctx);
+    }
+    cease_case *c = &s->cases[fired];
+    c->result = is_chan(c) ? s->slots[fired].node.result : cease_err(c->ctx);
+    *ret_index = fired;
+    return CEASE_OK;
+}
+
+/* Two frames, so that a small select does not touch the pages of a big one. */
+static __attribute__((noinline)) cease_error wait_small(struct select *s, size_t *ret_index)
+{
+    struct slot slots[SMALL];
+    return wait_for_one(s, slots, ret_index);
+}
+
+static __attribute__((noinline)) cease_error wait_big(struct select *s, size_t *ret_index)
+{
+    struct slot slots[CEASE_SELECT_MAX];
+    return wait_for_one(s, slots, ret_index);
+}
+
+static bool is_valid(struct select *s)
+{
+    if (s->count > CEASE_SELECT_MAX) {
+        return false;
+    }
+    s->default_index = s->count;
+    for (size_t i = 0; i < s->count; i++) {
+        const cease_case *c = &s->cases[i];
+        if (c->kind == CEASE_CASE_DEFAULT) {
+            if (s->default_index != s->count) {
+                return false;
+            }
+            s->default_index = i;
+        } else if ((unsigned)c->kind > CEASE_CASE_DEFAULT ||
+                   (c->kind == CEASE_CASE_ENDED && !c->ctx)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t count,
+                                      size_t *ret_index)
+{
+    cease_error e = ceasei_enter(ctx, __func__);
+    if (e) {
+        return e;
+    }
+    struct select s;
+    s.ctx = ctx;
+    s.cases = cases;
+    s.count = count;
+    if (!is_valid(&s)) {
+        return CEASE_EINVAL;
+    }
+    shuffle(&s);
+    size_t fired = try_each(&s);
+    if (fired == count) {
+        fired = s.default_index;
+    }
+    if (fired == count) {
+        return count <= SMALL ? wait_small(&s, ret_index) : wait_big(&s, ret_index);
+    }
+    cases[fired].result = fired == s.default_index ? CEASE_OK : cases[fired].result;
+    *ret_index = fired;
+    return CEASE_OK;
+}

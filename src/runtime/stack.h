@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stack.h: where stacks come from. See stack.c for how they are kept.
+ *
+ * A stack is named by its task, which lies at its top.
+ */
+#ifndef CEASE_RUNTIME_STACK_H
+#define CEASE_RUNTIME_STACK_H
+
+#include "runtime/task.h"
+
+#include <cease/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A worker's own warm stacks; zero-initialised is empty. */
+struct ceasei_stack_cache {
+    struct ceasei_task *free; /* linked by next, the one that was used last first */
+    unsigned count;
+};
+
+struct ceasei_stack_bounds {
+    char *guard;  /* the lowest address of the slot: the guard begins     */
+    char *bottom; /* the guard ends, the usable part begins               */
+    char *top;    /* the first frame is below                             */
+};
+
+/* Sets the size of every stack from the next one on. Only while none exists. */
+void ceasei_stack_configure(size_t size);
+
+/* A stack with its task; what is in the task is undefined but `arena`. `cache` may be NULL. */
+cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task);
+
+/* Into the worker's own cache, whose worker may stand on that very stack until it switches away. */
+static inline void ceasei_stack_give(struct ceasei_stack_cache *cache, struct ceasei_task *task)
+{
+    task->state = CEASEI_TASK_FREE;
+    task->next = cache->free;
+    cache->free = task;
+    cache->count++;
+}
+
+/* Gives a stack that nobody stands on to all workers. */
+void ceasei_stack_give_all(struct ceasei_task *task);
+
+/* Moves what a cache has beyond `keep` to all workers. Not while standing on one of them. */
+void ceasei_stack_spill(struct ceasei_stack_cache *cache, unsigned keep);
+
+/* Whether more warm stacks are kept than is sensible. */
+bool ceasei_stack_is_surplus(void);
+/* Gives the memory of some of the surplus back to the system. Takes a fraction of a millisecond: for
+ * a worker with nothing to do. */
+void ceasei_stack_trim(void);
+
+struct ceasei_stack_bounds ceasei_stack_bounds(const struct ceasei_task *task);
+
+/* Stacks that are in use or warm. */
+size_t ceasei_stack_count(void);
+
+/* Unmaps everything. No stack is in use, no cache holds any. */
+void ceasei_stack_unmap(void);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * task.c: starting tasks, and what a task can ask about itself.
+ */
+#include "runtime/task.h"
+
+#include "base/panic.h"
+#include "runtime/runtime.h"
+
+#include <cease/hooks.h>
+
+/* A task on a stack of its own, in no queue yet. */
+static cease_error task_new(const struct ceasei_task_start *start, struct ceasei_worker *w,
+                            struct ceasei_task **ret_task)
+{
+    struct ceasei_task *task;
+    cease_error err = ceasei_stack_take(w ? &w->stacks : NULL, &task);
+    if (CEASE_UNLIKELY(err != CEASE_OK)) {
+        return err;
+    }
+    task->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
+    task->fn = start->fn;
+    task->arg = start->arg;
+    task->done = start->done;
+    task->owner = start->owner;
+    task->place = start->place;
+    task->borrows_ctx = start->borrows_ctx;
+    task->worker = NULL;
+    task->id = 0;
+    task->state = CEASEI_TASK_NEW;
+    *ret_task = task;
+    return CEASE_OK;
+}
+
+static cease_error start_inside(const struct ceasei_task_start *start, struct ceasei_worker *w)
+{
+    struct ceasei_task *task;
+    cease_error err = task_new(start, w, &task);
+    if (CEASE_LIKELY(err == CEASE_OK)) {
+        ceasei_store(&w->begun, w->begun + 1, RELEASE);
+        ceasei_sched_push_new(w, task);
+    }
+    return err;
+}
+
+static cease_error start_outside(const struct ceasei_task_start *start)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    struct ceasei_task *task;
+    cease_error err = ceasei_runtime_enter();
+    if (err != CEASE_OK) {
+        return err;
+    }
+    err = task_new(start, NULL, &task);
+    if (err == CEASE_OK) {
+        ceasei_lock(&rt->outside_lock);
+        ceasei_queue_push(&rt->outside, task);
+        ceasei_store(&rt->outside_begun, rt->outside_begun + 1, RELEASE);
+        /* SEQ_CST: the count is raised, then somebody asleep is looked for; a worker says that it
+         * sleeps, then looks at the count. */
+        ceasei_store(&rt->outside_count, rt->outside_count + 1, SEQ_CST);
+        ceasei_unlock(&rt->outside_lock);
+        ceasei_worker_wake_any();
+    }
+    ceasei_runtime_leave();
+    return err;
+}
+
+cease_error ceasei_task_start(const struct ceasei_task_start *start)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_UNLIKELY(!start->ctx || !start->fn)) {
+        ceasei_panic(start->place, "a task is started with a NULL %s",
+                     start->ctx ? "function" : "context");
+    }
+    return CEASE_LIKELY(w != NULL) ? start_inside(start, w) : start_outside(start);
+}
+
+struct ceasei_task *ceasei_task_self(void)
+{
+    return ceasei_worker_task();
+}
+
+CEASE_PUBLIC cease_error cease_go_at(cease_ctx *parent, cease_task_fn *fn, void *arg,
+                                     const cease_place *place)
+{
+    struct ceasei_task_start start = {.ctx = parent, .fn = fn, .arg = arg, .place = place};
+    return ceasei_task_start(&start);
+}
+
+#undef cease_go
+/* For bindings of other languages. */
+CEASE_PUBLIC cease_error cease_go(cease_ctx *parent, cease_task_fn *fn, void *arg);
+CEASE_PUBLIC cease_error cease_go(cease_ctx *parent, cease_task_fn *fn, void *arg)
+{
+    return cease_go_at(parent, fn, arg, CEASE_HERE);
+}
+
+CEASE_PUBLIC uint64_t cease_task_id(void)
+{
+    struct ceasei_task *self = ceasei_task_self();
+    return self ? self->id : 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * task.h: a task as the rest of the runtime sees it, and how to start one with somebody to tell.
+ *
+ * A task lives at the top of its own stack, in the page that its first frames touch anyway:
+ * starting one allocates nothing but the stack. From its start to its end it belongs to the worker
+ * that runs it, and nobody else reads it, but for what cease_wake() may do with a parked task: link
+ * it into its worker's inbox.
+ *
+ *     FREE --spawn--> NEW --first switch--> STARTED --fn has returned--> FREE
+ *
+ * A NEW task is in exactly one queue of un-started tasks, and any worker may take it. A STARTED one
+ * is running, or in its worker's ready queue or inbox, or parked: then a cease_parker or a timer
+ * points at it, and nothing else does.
+ */
+#ifndef CEASE_RUNTIME_TASK_H
+#define CEASE_RUNTIME_TASK_H
+
+#include <cease/task.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ceasei_arena;
+struct ceasei_worker;
+
+enum ceasei_task_state { CEASEI_TASK_FREE = 0, CEASEI_TASK_NEW, CEASEI_TASK_STARTED };
+
+/* Told about the end of a task, on the task's own stack, as the last thing that happens there: the
+ * reference on its context is dropped already (unless it was borrowed) and the task does not count
+ * as alive any more, so whoever is woken from here may call cease_runtime_stop. Must not park. */
+typedef void ceasei_task_done(void *owner, cease_error result);
+
+struct ceasei_task {
+    void *sp;                     /* saved stack pointer while it is switched out               */
+    struct ceasei_task *next;     /* in the one queue or list that it is in                     */
+    struct ceasei_worker *worker; /* set when it starts, for life                               */
+    uint64_t order;               /* when it was queued, counted by the worker whose queue it is */
+    uint64_t id;                  /* set when it starts                                         */
+    cease_ctx *ctx;               /* these are set at spawn                                     */
+    cease_task_fn *fn;
+    void *arg;
+    ceasei_task_done *done;
+    void *owner;
+    const cease_place *place;
+    struct ceasei_arena *arena; /* where its stack comes from: set at the stack's birth, kept */
+    enum ceasei_task_state state;
+    bool borrows_ctx;
+    void *fiber; /* ThreadSanitizer's idea of this stack                        */
+    void *fake;  /* AddressSanitizer's                                          */
+};
+
+/* How a task is started. */
+struct ceasei_task_start {
+    cease_ctx *ctx;
+    cease_task_fn *fn;
+    void *arg;
+    ceasei_task_done *done; /* may be NULL                                               */
+    void *owner;            /* for done                                                  */
+    const cease_place *place;
+    bool borrows_ctx; /* the owner keeps ctx alive until done: saves two locked operations  */
+};
+
+/* Starts a task as cease_go does. With CEASE_OK fn will run, and then done will be called; with an
+ * error neither. Any thread. */
+cease_error ceasei_task_start(const struct ceasei_task_start *start);
+
+/* The calling task; NULL on a plain thread, and on a worker between tasks. */
+struct ceasei_task *ceasei_task_self(void);
+
+#endif

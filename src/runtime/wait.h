@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wait.h: "park until somebody serves me or my context is done", decided by one word.
+ *
+ * A ceasei_waiter lives on the stack of whoever waits. It may stand in several queues at once (a
+ * select); whoever wants to serve it, a peer with something to give or the end of its context, must
+ * first win its claim word by one compare-and-swap. Exactly one wins, so a value is handed over or
+ * the wait is cancelled, never both: this is the commit point of every operation built on it.
+ *
+ * Life of the claim word:
+ *
+ *     CEASEI_WAITING --> n > CEASEI_BY_CTX   a peer won, and says which of the places it served
+ *                    --> CEASEI_BY_CTX       the context ended first
+ *
+ * Rules:
+ *  - Who wins the claim calls cease_wake() exactly once, after it has written what it has to give,
+ *    and touches the waiter no more. The waiter always parks, so each wake meets one park; park and
+ *    wake order the peer's writes before the waiter's reads.
+ *  - A waiter whose context never ends, and which stands in one queue, is `sole`: it is claimed by whoever
+ *    takes it off that queue, and registers nowhere.
+ *  - The waiter first makes itself visible to its peers (queues, under their lock), then calls
+ *    ceasei_waiter_wait(), which registers with the context. A peer that serves it in between is
+ *    fine: the park returns at once.
+ *  - After the wait the waiter takes itself out of every queue that did not serve it, under that
+ *    queue's lock. A claim is only tried under that lock, so afterwards nobody knows the waiter.
+ */
+#ifndef CEASE_RUNTIME_WAIT_H
+#define CEASE_RUNTIME_WAIT_H
+
+#include "base/atomic.h"
+#include "base/panic.h"
+#include "runtime/park.h"
+
+#include <cease/context.h>
+#include <cease/hooks.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CEASEI_WAITING = 0, CEASEI_BY_CTX = 1, CEASEI_BY_PEER = 2 };
+
+struct ceasei_waiter {
+    uint32_t claim; /* atomic: see above */
+    bool sole;      /* set before anybody knows it: claimed under one lock only, so by a store */
+    cease_parker parker;
+    cease_watch watch; /* between add and remove_sync: the context's */
+};
+
+/* From here to ceasei_waiter_wait() nothing may park. */
+static inline void ceasei_waiter_init(struct ceasei_waiter *w)
+{
+    w->claim = CEASEI_WAITING;
+    w->sole = false;
+    ceasei_parker_init(&w->parker);
+}
+
+/* Whether ctx is the background, or has only values on the way there: the state word of such a
+ * context is the background's. */
+static inline bool ceasei_never_ends(const cease_ctx *ctx)
+{
+    const uint32_t *const *state = (const uint32_t *const *)(const void *)ctx;
+    const uint32_t *const *never = (const uint32_t *const *)(const void *)cease_background();
+    return *state == *never;
+}
+
+/* Whether `by` is the one that serves w. The winner owes w one cease_wake(). */
+static inline bool ceasei_waiter_claim(struct ceasei_waiter *w, uint32_t by)
+{
+    uint32_t expected = CEASEI_WAITING;
+    if (w->sole) {
+        ceasei_store(&w->claim, by, RELAXED); /* the wake orders it before the waiter's look */
+        return true;
+    }
+    return ceasei_cas(&w->claim, &expected, by, ACQ_REL);
+}
+
+/* The context's callback. The watch is removed with remove_sync, so w is alive until this returned.
+ */
+static inline void ceasei_waiter_ctx_done(void *arg)
+{
+    struct ceasei_waiter *w = arg;
+    if (ceasei_waiter_claim(w, CEASEI_BY_CTX)) {
+        ceasei_wake(&w->parker);
+    }
+}
+
+/* Parks until w has been claimed by a peer or by the end of ctx, and says by whom. */
+static inline uint32_t ceasei_waiter_wait(struct ceasei_waiter *w, cease_ctx *ctx)
+{
+    if (w->sole) {
+        ceasei_park_born(&w->parker);
+        return ceasei_load(&w->claim, RELAXED);
+    }
+    cease_watch_add(&w->watch, ctx, ceasei_waiter_ctx_done, w); /* done already: it has run */
+    ceasei_park_born(&w->parker);
+    if (cease_watch_remove(&w->watch) == CEASE_WATCH_RUNNING) {
+        cease_watch_remove_sync(&w->watch);
+    }
+    return ceasei_load(&w->claim, ACQUIRE);
+}
+
+/* The error of a context on entry to a call that may park. A NULL context is the caller's bug. */
+static inline cease_error ceasei_enter(const cease_ctx *ctx, const char *function)
+{
+    if (CEASE_UNLIKELY(!ctx)) {
+        ceasei_panic_at(NULL, 0, function, "the context is NULL");
+    }
+    return cease_err(ctx);
+}
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker.c: a worker's thread between tasks: looking around, stealing, sleeping, waking others.
+ *
+ * The idea: a worker sleeps in epoll_wait of its own epoll instance, so that one system call waits for
+ * sockets, for its earliest timer and for other threads (an eventfd, edge-triggered, never read).
+ * Nobody waits for another worker's sockets.
+ *
+ * Falling asleep without missing anything is Dekker's handshake over runtime.idle: the worker sets its
+ * bit, then looks at all sources once more; who brings something (to the inbox, to the outside queue, an
+ * earlier deadline) publishes it, then looks at the bit. One of them sees the other. Who takes the bit
+ * away writes the eventfd. Both sides are SEQ_CST. A worker whose thread has not been made yet has
+ * its bit set from the start: to wake it is to make it.
+ *
+ * Un-started tasks are no reason to wake somebody at once (see sched.c). Instead, while any worker is
+ * awake, one of the sleepers is the *watcher*: it looks at the others' rings every WATCH_NS. When all
+ * sleep nobody watches, and no processor time is used. A worker that was woken to look for work is
+ * the *searcher*; nobody else is woken until it has found some or sleeps again (Go's rule). So who
+ * gives the search up, in whatever way, first clears `searching` and then looks at all queues once
+ * more: others may have relied on it.
+ *
+ * One worker at a time may spin before it sleeps, and only if its last sleep was ended by another
+ * thread so soon that spinning would have caught it.
+ */
+#include "base/panic.h"
+#include "runtime/aside.h"
+#include "runtime/fiber.h"
+#include "runtime/runtime.h"
+#include "runtime/switch.h"
+#include "runtime/virtual.h"
+
+#include <cease/hooks.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    EVENTS = 128,
+    WATCH_NS = 10 * 1000 * 1000,
+    POLL_NS = 50 * 1000, /* how long sockets are not looked at while there is work */
+    POLL_ROUNDS = 16,    /* the same in rounds of maintenance, for a clock that stands */
+    SPIN_NS = 30 * 1000,
+    SPIN_WORTH_NS = 50 * 1000,
+    TRIM_AFTER_NS = 1000 * 1000 * 1000, /* surplus stacks stay for the next burst, */
+    TRIM_NS = 10 * 1000 * 1000,         /* then go, some at a time */
+    HALT_NS = 1000 * 1000,
+    OUTSIDE_BATCH = 32,
+    STEAL_MAX = 64,
+    SIGNAL_STACK = 64 << 10,
+};
+
+static uint64_t bit_of(const struct ceasei_worker *w)
+{
+    return UINT64_C(1) << w->index;
+}
+
+/* ---- waking --------------------------------------------------------------------------------- */
+
+void ceasei_worker_ring(struct ceasei_worker *w)
+{
+    uint64_t one = 1;
+    int saved_errno = errno;
+    while (write(w->event, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    errno = saved_errno;
+}
+
+void ceasei_worker_wake(struct ceasei_worker *w)
+{
+    uint64_t bit = bit_of(w);
+    if ((ceasei_load(&ceasei_runtime.idle, SEQ_CST) & bit) &&
+        (ceasei_and(&ceasei_runtime.idle, ~bit, SEQ_CST) & bit)) {
+        ceasei_worker_ring(w);
+    }
+}
+
+/* Takes the bit of one idle worker and wakes or makes it. False when all are awake. */
+static bool wake_one_idle(void)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    uint64_t idle = ceasei_load(&rt->idle, SEQ_CST);
+    while (idle) {
+        uint32_t index = (uint32_t)__builtin_ctzll(idle);
+        uint64_t bit = UINT64_C(1) << index;
+        idle = ceasei_and(&rt->idle, ~bit, SEQ_CST);
+        if (!(idle & bit)) {
+            continue;
+        }
+        idle &= ~bit;
+        ceasei_store(&rt->searching, index + 1, SEQ_CST);
+        struct ceasei_worker *w = ceasei_load(&rt->workers[index], ACQUIRE);
+        if (w) {
+            ceasei_worker_ring(w);
+            return true;
+        }
+        if (ceasei_runtime_start_worker(index) == CEASE_OK) {
+            return true;
+        }
+        ceasei_and(&rt->all, ~bit, RELAXED); /* we do without it */
+    }
+    return false;
+}
+
+/* Whether there are tasks somewhere that nobody has started. */
+static bool is_new_work(void)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    if (ceasei_load(&rt->outside_count, SEQ_CST) > 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < rt->max; i++) {
+        struct ceasei_worker *w = ceasei_load(&rt->workers[i], ACQUIRE);
+        if (w && ceasei_ring_count(w) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ceasei_worker_wake_any(void)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    do {
+        uint32_t nobody = 0;
+        if (ceasei_load(&rt->idle, SEQ_CST) == 0 || ceasei_load(&rt->halt, RELAXED) ||
+            !ceasei_cas(&rt->searching, &nobody, UINT32_MAX, SEQ_CST) || wake_one_idle()) {
+            return;
+        }
+        ceasei_store(&rt->searching, 0, SEQ_CST);
+        /* While it was taken somebody else may have come, left it to us, and a worker have gone to
+         * sleep just before that. */
+    } while (is_new_work());
+}
+
+/* The search is over for w, if it was searching. */
+static bool search_end(struct ceasei_worker *w)
+{
+    if (ceasei_load(&ceasei_runtime.searching, RELAXED) != w->index + 1) {
+        return false;
+    }
+    ceasei_store(&ceasei_runtime.searching, 0, SEQ_CST);
+    return true;
+}
+
+/* ---- finding work --------------------------------------------------------------------------- */
+
+/* Some of what plain threads have started, into the ring. */
+static void take_outside(struct ceasei_worker *w)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    if (ceasei_load(&rt->outside_count, RELAXED) == 0) {
+        return;
+    }
+    struct ceasei_queue mine = {0};
+    uint32_t n = 0;
+    ceasei_lock(&rt->outside_lock);
+    while (n < OUTSIDE_BATCH && rt->outside.first) {
+        ceasei_queue_push(&mine, ceasei_queue_pop(&rt->outside));
+        n++;
+    }
+    ceasei_store(&rt->outside_count, rt->outside_count - n, RELAXED);
+    ceasei_unlock(&rt->outside_lock);
+    for (struct ceasei_task *task; (task = ceasei_queue_pop(&mine));) {
+        ceasei_sched_push_new(w, task);
+    }
+}
+
+/* Half of what another worker has not started yet. */
+static bool steal_from(struct ceasei_worker *w, struct ceasei_worker *victim)
+{
+    uint32_t aim = (ceasei_ring_count(victim) + 1) / 2, n = 0;
+    aim = aim < STEAL_MAX ? aim : STEAL_MAX;
+    for (struct ceasei_task *task; n < aim && (task = ceasei_ring_take(victim)); n++) {
+        task->order = w->order++;
+        if (!ceasei_ring_push(w, task)) {
+            ceasei_queue_push(&w->overflow, task);
+        }
+    }
+    return n > 0;
+}
+
+static bool steal(struct ceasei_worker *w)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    for (uint32_t i = 1; i < rt->max; i++) {
+        struct ceasei_worker *victim = ceasei_load(&rt->workers[(w->index + i) % rt->max], ACQUIRE);
+        if (victim && steal_from(w, victim)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_halted(void)
+{
+    uint32_t halt = ceasei_load(&ceasei_runtime.halt, SEQ_CST);
+    return halt == CEASEI_HALT_NOW || (halt == CEASEI_HALT_IDLE && ceasei_runtime_is_quiet());
+}
+
+/* w has something to run: if it was woken to find that, somebody else may look for the rest. */
+static void found_work(struct ceasei_worker *w)
+{
+    if (search_end(w) && is_new_work()) {
+        ceasei_worker_wake_any();
+    }
+}
+
+/* Whether there is anything but timers and sockets that w could do. Asked after its bit is set. */
+static bool has_work(const struct ceasei_worker *w)
+{
+    return ceasei_load(&w->inbox, SEQ_CST) || is_halted() || is_new_work() ||
+           ceasei_load(&ceasei_virtual.poked, SEQ_CST);
+}
+
+/* ---- sleeping ------------------------------------------------------------------------------- */
+
+/* epoll_wait to the nanosecond; to the millisecond, rounded up, on a kernel before 5.11. */
+static int wait_events(struct ceasei_worker *w, struct epoll_event *events, int64_t timeout_ns)
+{
+    static uint32_t is_old; /* atomic */
+    if (timeout_ns == 0) {
+        return epoll_wait(w->epoll, events, EVENTS, 0);
+    }
+#ifdef SYS_epoll_pwait2
+    if (!ceasei_load(&is_old, RELAXED)) {
+        struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+        long n = syscall(SYS_epoll_pwait2, w->epoll, events, EVENTS,
+                         timeout_ns == INT64_MAX ? NULL : &ts, NULL, 0);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) {
+            return (int)n;
+        }
+        ceasei_store(&is_old, 1, RELAXED);
+    }
+#endif
+    int64_t ms = timeout_ns / 1000000 + 1;
+    return epoll_wait(w->epoll, events, EVENTS,
+                      timeout_ns == INT64_MAX ? -1
+                      : ms > INT32_MAX        ? INT32_MAX
+                                              : (int)ms);
+}
+
+static int poll_events(struct ceasei_worker *w, int64_t timeout_ns)
+{
+    struct epoll_event events[EVENTS];
+    int n = wait_events(w, events, timeout_ns);
+    if (n > 0) {
+        ceasei_poller_dispatch(w, events, n);
+    }
+    return n;
+}
+
+static bool spin(struct ceasei_worker *w)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    uint32_t nobody = 0;
+    if (!w->spin || rt->max < 2 || !ceasei_cas(&rt->spinner, &nobody, w->index + 1, RELAXED)) {
+        return false;
+    }
+    int64_t end_ns = cease_now().ns + SPIN_NS;
+    bool found = false;
+    do {
+        for (int i = 0; i < 32 && !found; i++) {
+            found = ceasei_load(&w->inbox, RELAXED) || ceasei_load(&rt->outside_count, RELAXED);
+            ceasei_relax();
+        }
+    } while (!found && cease_now().ns < end_ns);
+    ceasei_store(&rt->spinner, 0, RELAXED);
+    w->spin = found;
+    return found;
+}
+
+/* How long w may sleep: to its next deadline, of a sleeper or a context, or to the next duty. */
+static int64_t sleep_length(struct ceasei_worker *w, bool watching)
+{
+    int64_t at = ceasei_heap_next(&w->sleepers).ns;
+    int64_t deadline = cease_timers_next(w->index + 1).ns;
+    at = deadline < at ? deadline : at;
+    if (w->trim_at_ns != 0 && w->trim_at_ns < at) {
+        at = w->trim_at_ns;
+    }
+    int64_t length = INT64_MAX;
+    if (at != INT64_MAX && !ceasei_virtual_is_on()) {
+        length = at - cease_now().ns;
+        length = length > 0 ? length : 0;
+    }
+    if (watching && length > WATCH_NS) {
+        length = WATCH_NS;
+    }
+    /* A task that came in while the runtime was being stopped: nobody says when it has ended. */
+    if (length > HALT_NS && ceasei_load(&ceasei_runtime.halt, RELAXED)) {
+        length = HALT_NS;
+    }
+    return length;
+}
+
+static bool watch_begin(struct ceasei_worker *w)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    uint32_t nobody = 0;
+    bool others_awake =
+        (~ceasei_load(&rt->idle, RELAXED) & ceasei_load(&rt->all, RELAXED)) & ~bit_of(w);
+    return others_awake && ceasei_cas(&rt->watcher, &nobody, w->index + 1, RELAXED);
+}
+
+/* Stacks that nobody has needed for a while give their memory back, some before each sleep. */
+static void trim_stacks(struct ceasei_worker *w)
+{
+    ceasei_stack_spill(&w->stacks, CEASEI_CACHE_KEEP);
+    if (!ceasei_stack_is_surplus()) {
+        w->trim_at_ns = 0;
+        return;
+    }
+    int64_t now_ns = cease_now().ns;
+    if (w->trim_at_ns == 0) {
+        w->trim_at_ns = now_ns + TRIM_AFTER_NS;
+    } else if (now_ns >= w->trim_at_ns) {
+        w->trim_at_ns = now_ns + TRIM_NS;
+        ceasei_stack_trim();
+    }
+}
+
+static void sleep_until_something(struct ceasei_worker *w)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    if (ceasei_virtual_is_on() && ceasei_virtual_idle(w)) {
+        return;
+    }
+    if (spin(w)) {
+        return;
+    }
+    trim_stacks(w);
+    ceasei_or(&rt->idle, bit_of(w), SEQ_CST);
+    (void)search_end(w);
+    if (has_work(w)) {
+        ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST);
+        return;
+    }
+    bool watching = watch_begin(w);
+    int64_t length = sleep_length(w, watching);
+    int64_t since_ns = cease_now().ns;
+    (void)poll_events(w, length);
+    bool woken = !(ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST) & bit_of(w));
+    if (watching) {
+        ceasei_store(&rt->watcher, 0, RELAXED);
+    }
+    if (woken) {
+        w->spin = cease_now().ns - since_ns < SPIN_WORTH_NS;
+    }
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+/* Timers, sockets, what others have started: at least every CEASEI_SWITCHES switches. */
+static void look_around(struct ceasei_worker *w)
+{
+    cease_time now = cease_now();
+    const cease_place *callback = cease_callback_place();
+    if (CEASE_UNLIKELY(callback != NULL)) { /* a cheap call has not looked: cease_yield */
+        ceasei_panic(callback, "the callback that was added here has yielded; callbacks must not");
+    }
+    w->switches = CEASEI_SWITCHES;
+    if (ceasei_heap_next(&w->sleepers).ns <= now.ns) {
+        ceasei_timer_fire(w, now);
+    }
+    if (cease_timers_next(w->index + 1).ns <= now.ns) {
+        (void)cease_timers_run(w->index + 1, now);
+    }
+    if (now.ns >= w->poll_at.ns || ++w->rounds >= POLL_ROUNDS) {
+        w->rounds = 0;
+        w->poll_at = cease_time_add(now, cease_ns(POLL_NS));
+        (void)poll_events(w, 0);
+    }
+    take_outside(w);
+    if (w->stacks.count > 4 * CEASEI_CACHE_KEEP) {
+        ceasei_stack_spill(&w->stacks, 2 * CEASEI_CACHE_KEEP);
+    }
+}
+
+static void set_up_thread(struct ceasei_worker *w)
+{
+    stack_t old, signals = {.ss_sp = w->signal_stack, .ss_size = SIGNAL_STACK};
+    if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE)) {
+        sigaltstack(&signals, NULL);
+    }
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    w->errno_at = &errno;
+    ceasei_modes_set(CEASEI_MODES_DEFAULT); /* not those of whoever made this thread */
+    w->base_fiber = ceasei_fiber_current();
+#if defined(CEASEI_ASAN)
+    pthread_attr_t attr;
+    void *bottom = NULL;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        pthread_attr_getstack(&attr, &bottom, &w->base_size);
+        pthread_attr_destroy(&attr);
+    }
+    w->base_bottom = bottom;
+#endif
+    ceasei_worker_self = w;
+}
+
+static void tear_down_thread(struct ceasei_worker *w)
+{
+    ceasei_stack_spill(&w->stacks, 0);
+    stack_t now, none = {.ss_flags = SS_DISABLE};
+    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == w->signal_stack) {
+        sigaltstack(&none, NULL);
+    }
+    cease_trim();
+    ceasei_worker_self = NULL;
+    ceasei_store(&w->gone, 1, RELEASE);
+}
+
+void *ceasei_worker_main(void *arg)
+{
+    struct ceasei_worker *w = arg;
+    /* Before it can look idle: whoever takes an idle bit and finds no worker makes another one. */
+    ceasei_store(&ceasei_runtime.workers[w->index], w, RELEASE);
+    set_up_thread(w);
+    while (!is_halted()) {
+        look_around(w);
+        struct ceasei_task *task =
+            ceasei_virtual_is_on() ? ceasei_virtual_next(w) : ceasei_sched_next(w);
+        if (!task && steal(w)) {
+            task = ceasei_sched_next(w);
+        }
+        if (task) {
+            found_work(w);
+            ceasei_sched_run(w, task);
+            if (ceasei_virtual_is_on()) {
+                ceasei_virtual_ran(w, task);
+            }
+        } else {
+            sleep_until_something(w);
+        }
+    }
+    tear_down_thread(w);
+    return NULL;
+}
+
+cease_error ceasei_worker_new(uint32_t index, struct ceasei_worker **ret_worker)
+{
+    size_t size = sizeof(struct ceasei_worker) + SIGNAL_STACK;
+    struct ceasei_worker *w =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (w == MAP_FAILED) {
+        return CEASE_ENOMEM;
+    }
+    w->index = index;
+    w->signal_stack = w + 1;
+    w->epoll = epoll_create1(EPOLL_CLOEXEC);
+    w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event bell = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
+    if (w->epoll < 0 || w->event < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->event, &bell) != 0) {
+        cease_error err = (cease_error)-errno;
+        ceasei_worker_free(w);
+        return err;
+    }
+    *ret_worker = w;
+    return CEASE_OK;
+}
+
+void ceasei_worker_free(struct ceasei_worker *w)
+{
+    if (w->epoll >= 0) {
+        close(w->epoll);
+    }
+    if (w->event >= 0) {
+        close(w->event);
+    }
+    munmap(w, sizeof(struct ceasei_worker) + SIGNAL_STACK);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Out to break: what CEASE_DEBUG=1 promises to notice. This program runs with it (meson.build); the first case says so.
+ */
+#include "harness.h"
+
+#include <cease/hooks.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static cease_key key = CEASE_KEY("key");
+
+TEST(debug_environment_isSet)
+{
+    CHECK(getenv("CEASE_DEBUG") != NULL);
+}
+
+TEST(debug_ordinaryUse_saysNothingAndLeavesNothing)
+{
+    cease_canceler *stop, *below;
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_hour(1), &stop);
+    cease_ctx *value = cease_with_value(ctx, &key, "v");
+    (void)cease_with_merge(value, ctx, &below);
+    cease_cancel(stop);
+    cease_end(below);
+    cease_unref(value);
+    cease_end(stop);
+    CHECK_EQ(cease_live_count(), 0);
+}
+
+TEST_ABORTS(debug_doneAfterTheLastUnref_abortsAndSaysWhereItWasMade, "debug_test.c")
+{
+    cease_ctx *ctx = cease_with_value(cease_background(), &key, "v");
+    cease_unref(ctx);
+    (void)cease_done(ctx);
+}
+
+TEST_ABORTS(debug_unrefTooOften_aborts, "cease_unref: this context is gone")
+{
+    cease_ctx *ctx = cease_without_cancel(cease_background());
+    cease_unref(ctx);
+    cease_unref(ctx);
+}
+
+TEST_ABORTS(debug_cancelAfterTheLastEnd_abortsWithTheCallersPlace,
+            "cease_cancel: this context is gone")
+{
+    cease_canceler *stop;
+    (void)cease_with_cancel(cease_background(), &stop);
+    cease_end(stop);
+    cease_cancel(stop);
+}
+
+TEST_ABORTS(debug_deriveFromAGoneContext_aborts, "the parent: this context is gone")
+{
+    cease_canceler *stop, *other;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_end(stop);
+    (void)cease_with_cancel(ctx, &other);
+}
+
+TEST_ABORTS(debug_watchOnAGoneContext_aborts, "cease_watch_add: this context is gone")
+{
+    cease_canceler *stop;
+    cease_watch w;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_end(stop);
+    cease_watch_add(&w, ctx, (cease_watch_fn *)abort, NULL);
+}
+
+/* Trap: a context wrapped again in a loop. */
+static int depth_reports;
+static const cease_place *depth_place;
+static void count_report(const cease_report *report)
+{
+    if (report->kind == CEASE_REPORT_DEPTH) {
+        depth_reports++;
+        depth_place = report->place;
+    }
+}
+
+TEST(debug_wrappingInALoop_isReportedOnce)
+{
+    static const cease_hooks hooks = {.size = sizeof hooks, .report = count_report};
+    cease_hooks_install(&hooks);
+    cease_ctx *ctx = cease_background();
+    for (int i = 0; i < 3000; i++) {
+        cease_ctx *next = cease_with_value(ctx, &key, "again");
+        cease_unref(ctx);
+        ctx = next;
+    }
+    CHECK_EQ(depth_reports, 1);
+    CHECK_STR(depth_place->function, __func__);
+    cease_unref(ctx);
+}
+
+/* Trap: two callbacks that each remove the other synchronously. */
+struct pair {
+    cease_canceler *stop;
+    cease_watch mine, *theirs;
+    int *entered; /* atomic */
+};
+static void remove_the_other(void *arg)
+{
+    struct pair *p = arg;
+    __atomic_add_fetch(p->entered, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(p->entered, __ATOMIC_SEQ_CST) != 2)
+        continue;
+    cease_watch_remove_sync(p->theirs);
+}
+static void *cancel_pair(void *arg)
+{
+    cease_cancel(((struct pair *)arg)->stop);
+    return NULL;
+}
+
+TEST_ABORTS(debug_callbacksThatWaitForEachOther_abortWithBothPlaces, "each removes the other")
+{
+    int entered = 0;
+    struct pair a = {.entered = &entered}, b = {.entered = &entered};
+    a.theirs = &b.mine;
+    b.theirs = &a.mine;
+    cease_ctx *one = cease_with_cancel(cease_background(), &a.stop);
+    cease_ctx *two = cease_with_cancel(cease_background(), &b.stop);
+    cease_watch_add(&a.mine, one, remove_the_other, &a);
+    cease_watch_add(&b.mine, two, remove_the_other, &b);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, cancel_pair, &a), 0);
+    cease_cancel(b.stop);
+    pthread_join(thread, NULL);
+}
+
+TEST(debug_contextsNeverEnded_areReportedAtExitWithTheirPlace)
+{
+    int out[2];
+    CHECK_EQ(pipe(out), 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        cease_canceler *stop;
+        dup2(out[1], STDERR_FILENO);
+        for (int i = 0; i < 3; i++)
+            (void)cease_with_cancel(cease_background(), &stop);
+        exit(0);
+    }
+    close(out[1]);
+    char text[4096];
+    size_t length = 0;
+    ssize_t n;
+    while ((n = read(out[0], text + length, sizeof text - 1 - length)) > 0)
+        length += (size_t)n;
+    text[length] = '\0';
+    close(out[0]);
+    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    CHECK(strstr(text, "3 contexts were made here and never ended") != NULL);
+    CHECK(strstr(text, "areReportedAtExit") != NULL);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Out to break: contexts in a forked child, while other threads of the parent were in the middle of everything.
+ */
+#include "harness.h"
+
+#include <cease/hooks.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Sanitizers keep locks and thread tables of their own, which a fork beside other threads leaves in any state: what starts
+ * threads or allocates in such a child is not theirs to judge. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+static void skip_when_sanitized(void)
+{
+    if (SANITIZED)
+        SKIP("a sanitizer's own threads and locks do not survive this fork");
+    if (getenv("HARNESS_EMULATOR") != NULL)
+        SKIP("an emulator starts no threads in forked children");
+}
+
+static cease_key key = CEASE_KEY("key");
+
+/* Runs fn(arg) in a forked child, which must return true within the case's limit. */
+static void in_child(bool (*fn)(void *arg), void *arg)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        alarm(25);
+        _exit(fn(arg) ? 0 : 1);
+    }
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+}
+
+struct tree {
+    cease_ctx *ctx, *child, *value, *timed;
+    cease_canceler *stop, *child_stop, *timed_stop;
+    int fd;
+    int stopping; /* atomic */
+};
+
+static bool readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
+static bool use_old_ones(void *arg)
+{
+    struct tree *t = arg;
+    if (cease_done(t->child) || cease_err(t->value) != CEASE_OK)
+        return false;
+    if (cease_value(t->child, &key) != &key)
+        return false;
+    cease_unref(cease_ref(t->child));
+    cease_cancel_cause(t->stop, 6, "in the child");
+    bool ok = cease_done(t->child) && cease_cause_of(t->child)->code == 6 && cease_done(t->timed);
+    ok = ok && !readable(t->fd); /* shared with the parent process, whose context is open */
+    ok = ok && readable(cease_done_fd(t->ctx));
+    cease_end(t->child_stop);
+    cease_end(t->timed_stop);
+    cease_unref(t->value);
+    cease_end(t->stop);
+    return ok;
+}
+
+static void make_tree(struct tree *t)
+{
+    t->ctx = cease_with_cancel(cease_background(), &t->stop);
+    t->value = cease_with_value(t->ctx, &key, &key);
+    t->child = cease_with_cancel(t->value, &t->child_stop);
+    t->timed = cease_with_timeout(t->ctx, cease_hour(1), &t->timed_stop);
+    (void)cease_done(t->timed);
+    t->fd = cease_done_fd(t->ctx);
+}
+
+static void end_tree(struct tree *t)
+{
+    CHECK(!cease_done(t->ctx) && !cease_done(t->child) && !readable(t->fd));
+    cease_end(t->child_stop);
+    cease_end(t->timed_stop);
+    cease_unref(t->value);
+    cease_end(t->stop);
+}
+
+TEST(child_endsOlderContexts_andTheParentProcessFeelsNothing)
+{
+    struct tree t;
+    make_tree(&t);
+    in_child(use_old_ones, &t);
+    end_tree(&t);
+}
+
+static void after(void *arg)
+{
+    __atomic_store_n((int *)arg, 1, __ATOMIC_RELEASE);
+}
+
+static bool make_new_ones(void *arg)
+{
+    struct tree *t = arg;
+    cease_canceler *stop, *old_child_stop;
+    int ran = 0;
+    cease_ctx *ctx = cease_with_timeout(t->ctx, cease_ms(10), &stop);
+    cease_after *a = cease_after_func(ctx, after, &ran);
+    bool ok = cease_wait(ctx) == CEASE_EDEADLINE;
+    while (!__atomic_load_n(&ran, __ATOMIC_ACQUIRE))
+        continue;
+    cease_after_stop(a);
+    cease_end(stop);
+    ctx = cease_with_cancel(t->child, &old_child_stop);
+    cease_cancel(t->stop);
+    ok = ok && cease_done(ctx);
+    cease_end(old_child_stop);
+    return ok;
+}
+
+TEST(child_makesNewContextsUnderOlderOnes_andTheirDeadlinesCome)
+{
+    skip_when_sanitized();
+    struct tree t;
+    make_tree(&t);
+    in_child(make_new_ones, &t);
+    end_tree(&t);
+}
+
+static bool wait_for_old_deadline(void *arg)
+{
+    return cease_wait(arg) == CEASE_EDEADLINE;
+}
+
+TEST(child_waitsForADeadlineArmedBeforeTheFork_itComes)
+{
+    skip_when_sanitized();
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ms(50), &stop);
+    CHECK(!cease_done(ctx));
+    in_child(wait_for_old_deadline, ctx);
+    CHECK_ERR(cease_wait(ctx), CEASE_EDEADLINE);
+    cease_end(stop);
+}
+
+/* Other threads hold every lock there is at some of these forks. */
+static void *churn(void *arg)
+{
+    struct tree *t = arg;
+    while (!__atomic_load_n(&t->stopping, __ATOMIC_ACQUIRE)) {
+        cease_canceler *stop, *below;
+        cease_watch w;
+        cease_ctx *ctx = cease_with_timeout(t->ctx, cease_hour(1), &stop);
+        (void)cease_with_cancel(ctx, &below);
+        cease_watch_add(&w, t->ctx, after, &t->fd);
+        (void)cease_done(ctx);
+        cease_watch_remove(&w);
+        cease_cancel(stop);
+        cease_end(below);
+        cease_end(stop);
+    }
+    return NULL;
+}
+
+static bool end_under_churn(void *arg)
+{
+    struct tree *t = arg;
+    cease_canceler *stop;
+    cease_ctx *fresh = cease_with_cancel(t->ctx, &stop);
+    cease_cancel(t->stop);
+    return cease_done(t->ctx) && cease_done(t->child) && cease_done(fresh) && cease_done(t->timed);
+}
+
+TEST(forks_whileOtherThreadsAreInTheMiddle_leaveTheChildUsable)
+{
+    skip_when_sanitized();
+    struct tree t = {0};
+    make_tree(&t);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, churn, &t), 0);
+    int forks = harness_is_slow() ? 10 : 300;
+    for (int i = 0; i < forks; i++)
+        in_child(end_under_churn, &t);
+    __atomic_store_n(&t.stopping, 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    t.fd = cease_done_fd(t.ctx);
+    end_tree(&t);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stack_test.c: sets out to break stacks: use all of one, one byte too many, thousands in a row, with
+ * the size changed, with the guard refused.
+ */
+#include "harness.h"
+
+#include <alloca.h>
+#include <cease/cease.h>
+#include <cease/group.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* libc keeps the string for ever: that is not a leak. */
+static void set_env(const char *name, const char *value)
+{
+    CHECK_EQ(setenv(name, value, 1), 0);
+    harness_mark();
+}
+
+static void in_task(cease_task_fn *fn, void *arg)
+{
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, fn, arg));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+}
+
+static bool somebody_takes_segv(void)
+{
+    struct sigaction old;
+    CHECK_EQ(sigaction(SIGSEGV, NULL, &old), 0);
+    return old.sa_handler != SIG_DFL;
+}
+
+/* Touches `size` bytes of stack, downwards; the sum keeps the compiler from leaving it out. */
+static __attribute__((noinline)) unsigned touch(size_t size)
+{
+    volatile unsigned char block[1024];
+    memset((void *)(uintptr_t)block, (int)(size & 0xff), sizeof block);
+    unsigned below = size > sizeof block + 128 ? touch(size - sizeof block - 128) : 0;
+    return below + block[size % sizeof block];
+}
+
+static cease_error use(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    CHECK(touch(*(size_t *)arg) != 1);
+    return CEASE_OK;
+}
+
+TEST(stack_default_has_150_kib_to_use)
+{
+    size_t size = 150 << 10;
+    if (harness_is_slow()) {
+        size /= 4; /* sanitizers' frames are larger */
+    }
+    unsetenv("CEASE_STACK");
+    in_task(use, &size);
+}
+
+TEST(stack_size_comes_from_the_environment)
+{
+    size_t size = harness_is_slow() ? 200 << 10 : 800 << 10;
+    set_env("CEASE_STACK", "1M");
+    in_task(use, &size);
+}
+
+TEST(stack_size_comes_from_configure)
+{
+    size_t size = harness_is_slow() ? 200 << 10 : 1600 << 10;
+    cease_runtime_opts opts = {.size = sizeof opts, .stack_size = 2 << 20};
+    unsetenv("CEASE_STACK");
+    CHECK_OK(cease_runtime_configure(&opts));
+    in_task(use, &size);
+    CHECK_OK(cease_runtime_stop());
+    opts.stack_size = 0;
+    CHECK_OK(cease_runtime_configure(&opts));
+    size = 10 << 10;
+    in_task(use, &size);
+}
+
+TEST_ABORTS(stack_overflow_names_the_task_and_its_place, "stack_test.c")
+{
+    size_t size = 100 << 20;
+    if (somebody_takes_segv()) {
+        SKIP("a sanitizer takes SIGSEGV");
+    }
+    in_task(use, &size);
+}
+
+TEST_ABORTS(stack_overflow_says_what_it_is, "stack overflow in task")
+{
+    size_t size = 100 << 20;
+    if (somebody_takes_segv()) {
+        SKIP("a sanitizer takes SIGSEGV");
+    }
+    in_task(use, &size);
+}
+
+TEST_DIES(stack_overflow_without_the_handler_is_a_plain_fault, SIGSEGV, "")
+{
+    size_t size = 100 << 20;
+    if (somebody_takes_segv()) {
+        SKIP("a sanitizer takes SIGSEGV");
+    }
+    set_env("CEASE_SEGV", "0");
+    in_task(use, &size);
+}
+
+static cease_error write_nowhere(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    **(volatile int **)arg = 1;
+    return CEASE_OK;
+}
+
+TEST_DIES(stack_handler_leaves_other_faults_alone, SIGSEGV, "")
+{
+    if (somebody_takes_segv()) {
+        SKIP("a sanitizer takes SIGSEGV");
+    }
+    int *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    in_task(write_nowhere, &nowhere);
+}
+
+static void own_handler(int signal_number)
+{
+    (void)signal_number;
+}
+
+TEST(stack_handler_is_not_installed_over_another_and_goes_at_stop)
+{
+    struct sigaction now, own = {.sa_handler = own_handler};
+    if (somebody_takes_segv()) {
+        SKIP("a sanitizer takes SIGSEGV");
+    }
+    size_t size = 1000;
+    in_task(use, &size);
+    CHECK(somebody_takes_segv());
+    CHECK_OK(cease_runtime_stop());
+    CHECK(!somebody_takes_segv());
+    CHECK_EQ(sigaction(SIGSEGV, &own, NULL), 0);
+    in_task(use, &size);
+    CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
+    CHECK(now.sa_handler == own_handler);
+    CHECK_OK(cease_runtime_stop());
+    CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
+    CHECK(now.sa_handler == own_handler);
+}
+
+/* ---- reuse ---------------------------------------------------------------------------------- */
+
+static cease_error one_after_the_other(cease_ctx *ctx, void *arg)
+{
+    size_t size = 20 << 10;
+    (void)arg;
+    for (int i = 0; i < 2000; i++) {
+        cease_group *g = cease_group_new(ctx, NULL);
+        CHECK_OK(cease_group_go(g, use, &size));
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+    }
+    struct cease_runtime_counts c = {.size = sizeof c};
+    cease_runtime_count(&c);
+    CHECK(c.stacks <= 3);
+    return CEASE_OK;
+}
+
+TEST(stack_of_a_task_that_has_ended_is_used_by_the_next)
+{
+    set_env("CEASE_WORKERS", "1");
+    in_task(one_after_the_other, NULL);
+}
+
+static cease_error wait_for_end(cease_ctx *ctx, void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    (void)cease_wait(ctx);
+    return CEASE_OK;
+}
+
+static size_t stack_count(void)
+{
+    struct cease_runtime_counts c = {.size = sizeof c};
+    cease_runtime_count(&c);
+    return c.stacks;
+}
+
+TEST(stack_memory_of_a_burst_is_given_back_by_idle_workers)
+{
+    int n = harness_is_slow() ? 1000 : 5000;
+    atomic_int count = 0;
+    set_env("CEASE_WORKERS", "2");
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    for (int i = 0; i < n; i++) {
+        CHECK_OK(cease_group_go(g, wait_for_end, &count));
+    }
+    CHECK_EVENTUALLY(atomic_load(&count) == n);
+    CHECK(stack_count() >= (size_t)n);
+    CHECK_OK(cease_group_stop(g));
+    cease_group_free(g);
+    CHECK_EVENTUALLY(stack_count() < 600); /* what is kept: 256 shared, 64 for each worker */
+    g = cease_group_new(cease_background(), NULL);
+    for (int i = 0; i < n; i++) { /* and they can be had again */
+        CHECK_OK(cease_group_go(g, wait_for_end, &count));
+    }
+    CHECK_EVENTUALLY(atomic_load(&count) == 2 * n);
+    CHECK_OK(cease_group_stop(g));
+    cease_group_free(g);
+}
+
+static cease_error leave_early(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    char *block = alloca(8000); /* its poison must not be the next task's */
+    memset(block, 1, 8000);
+    return cease_done(ctx) && block[7] ? CEASE_OK : CEASE_OK;
+}
+
+TEST(stack_used_again_is_clean_for_the_sanitizers)
+{
+    size_t size = 30 << 10;
+    for (int i = 0; i < 200; i++) {
+        in_task(leave_early, NULL);
+        in_task(use, &size);
+    }
+}

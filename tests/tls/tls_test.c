@@ -1,0 +1,253 @@
+/* tls_test.c: out to break TLS over loopback: whole exchanges, names that do not match, certificates
+ * that nobody trusts, peers that are no TLS or cut the connection, contexts that end in the middle. The
+ * certificate is made here. */
+#include "harness.h"
+
+#include <cease/cease.h>
+#include <cease/tls.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static cease_ctx *root(void)
+{
+    return cease_background();
+}
+
+static char cert_file[256], key_file[256];
+
+/* A certificate for "localhost" that signs itself. */
+static void make_certificate(void)
+{
+    tzset(); /* the C library keeps what it has read for gmtime_r, which OpenSSL calls */
+    harness_mark();
+    snprintf(cert_file, sizeof cert_file, "%s/cert.pem", harness_temp_dir());
+    snprintf(key_file, sizeof key_file, "%s/key.pem", harness_temp_dir());
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    X509_NAME *name = X509_get_subject_name(x);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
+    X509_set_issuer_name(x, name);
+    X509_EXTENSION *ext =
+        X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
+    X509_add_ext(x, ext, -1);
+    X509_EXTENSION_free(ext);
+    CHECK(X509_sign(x, key, EVP_sha256()) > 0);
+    FILE *f = fopen(cert_file, "w");
+    CHECK(f != NULL && PEM_write_X509(f, x) == 1);
+    fclose(f);
+    f = fopen(key_file, "w");
+    CHECK(f != NULL && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
+    fclose(f);
+    X509_free(x);
+    EVP_PKEY_free(key);
+}
+
+/* Both ends of a connection: the server's end runs in a task. */
+struct peer {
+    cease_listener *l;
+    cease_tls_config *config;
+    cease_error error;
+    size_t count; /* bytes that it has echoed */
+    enum { ECHO, CUT } what;
+};
+
+static cease_error server_task(cease_ctx *ctx, void *arg)
+{
+    struct peer *p = arg;
+    cease_conn *c = NULL;
+    char buf[5000];
+    size_t n = 0;
+    CHECK_OK(cease_listener_accept(ctx, p->l, &c));
+    cease_tls *t = cease_tls_server(p->config, c);
+    p->error = cease_tls_handshake(ctx, t);
+    while (p->error == CEASE_OK && p->what == ECHO) {
+        p->error = cease_tls_read(ctx, t, buf, sizeof buf, &n);
+        if (p->error == CEASE_OK) {
+            p->error = cease_tls_write(ctx, t, buf, n);
+            p->count += n;
+        }
+    }
+    if (p->error == CEASE_EOF) {
+        p->error = cease_tls_shutdown(ctx, t);
+    }
+    cease_tls_close(t);
+    return CEASE_OK;
+}
+
+static struct peer peer;
+static cease_group *group;
+static cease_tls_config *trust;
+
+static cease_conn *begin(bool trusting)
+{
+    char address[CEASE_ADDRESS_SIZE];
+    cease_conn *c = NULL;
+    cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = cert_file};
+    make_certificate();
+    CHECK_OK(cease_tls_server_new(cert_file, key_file, &peer.config));
+    trust = cease_tls_client_new(trusting ? &opts : NULL);
+    CHECK(trust != NULL);
+    CHECK_OK(cease_listen(root(), "127.0.0.1:0", NULL, &peer.l));
+    CHECK_OK(cease_listener_address(peer.l, address, sizeof address));
+    group = cease_group_new(root(), NULL);
+    CHECK_OK(cease_group_go(group, server_task, &peer));
+    CHECK_OK(cease_dial(root(), address, NULL, &c));
+    return c;
+}
+
+static void finish(void)
+{
+    CHECK_OK(cease_group_wait(group));
+    cease_group_free(group);
+    cease_listener_close(peer.l);
+    cease_tls_config_unref(peer.config);
+    cease_tls_config_unref(trust);
+    CHECK_OK(cease_runtime_stop()); /* OpenSSL frees what it keeps for a thread when it ends */
+    OPENSSL_cleanup();              /* what it keeps for the life of a process */
+}
+
+TEST(tls_exchange_of_large_data_comes_back_whole)
+{
+    enum { SIZE = 300 * 1000 };
+    cease_tls *t = cease_tls_client(trust, NULL, "localhost");
+    CHECK_PTR(t, NULL);
+    cease_conn *c = begin(true);
+    t = cease_tls_client(trust, c, "localhost");
+    CHECK(t != NULL);
+    char *data = malloc(SIZE);
+    CHECK(data != NULL);
+    for (size_t i = 0; i < SIZE; i++) {
+        data[i] = (char)(i * 13 + i / 255);
+    }
+    char back[7000];
+    for (size_t at = 0; at < SIZE;) { /* in turns: the echo must not fill both directions */
+        size_t piece = SIZE - at < 30000 ? SIZE - at : 30000;
+        CHECK_OK(cease_tls_write(root(), t, data + at, piece));
+        for (size_t end = at + piece; at < end;) {
+            size_t n = 0;
+            CHECK_OK(cease_tls_read(root(), t, back, sizeof back, &n));
+            CHECK(memcmp(back, data + at, n) == 0);
+            at += n;
+        }
+    }
+    size_t n;
+    CHECK_OK(cease_tls_shutdown(root(), t));
+    CHECK_ERR(cease_tls_read(root(), t, back, sizeof back, &n), CEASE_EOF);
+    CHECK_STR(cease_tls_why(t), "");
+    cease_tls_close(t);
+    free(data);
+    finish();
+    CHECK_OK(peer.error);
+    CHECK_EQ(peer.count, SIZE);
+}
+
+TEST(tls_numeric_host_is_verified_too)
+{
+    cease_tls *t = cease_tls_client(trust, NULL, "x");
+    cease_conn *c = begin(true);
+    t = cease_tls_client(trust, c, "127.0.0.1");
+    CHECK_OK(cease_tls_handshake(root(), t));
+    CHECK_OK(cease_tls_shutdown(root(), t));
+    cease_tls_close(t);
+    finish();
+}
+
+TEST(tls_certificate_of_another_name_is_refused)
+{
+    cease_tls *t = cease_tls_client(NULL, begin(true), "example.com");
+    CHECK_PTR(t, NULL);
+    finish();
+    CHECK_ERR(peer.error, CEASE_ETLS); /* cut off in the handshake */
+}
+
+static void check_refused(bool trusting, const char *host, const char *why)
+{
+    cease_conn *c = begin(trusting);
+    cease_tls *t = cease_tls_client(trust, c, host);
+    CHECK(t != NULL);
+    CHECK_ERR(cease_tls_handshake(root(), t), CEASE_ETLS);
+    CHECK_STR(cease_tls_why(t), why);
+    cease_tls_close(t);
+    finish();
+    CHECK_ERR(peer.error, CEASE_ETLS);
+}
+
+TEST(tls_name_that_does_not_match_is_refused_in_words)
+{
+    check_refused(true, "example.com", "certificate: hostname mismatch");
+}
+
+TEST(tls_address_that_does_not_match_is_refused_in_words)
+{
+    check_refused(true, "127.0.0.2", "certificate: IP address mismatch");
+}
+
+TEST(tls_certificate_that_nobody_trusts_is_refused_in_words)
+{
+    check_refused(false, "localhost", "certificate: self-signed certificate");
+}
+
+TEST(tls_peer_that_cuts_the_connection_is_no_end_of_stream)
+{
+    peer.what = CUT;
+    cease_conn *c = begin(true);
+    cease_tls *t = cease_tls_client(trust, c, "localhost");
+    char byte;
+    size_t n;
+    cease_error e = cease_tls_read(root(), t, &byte, 1, &n); /* does the handshake itself */
+    CHECK(e == CEASE_ETLS || e == CEASE_ECONNRESET);
+    cease_tls_close(t);
+    finish();
+}
+
+TEST(tls_peer_that_is_no_tls_is_refused_in_words)
+{
+    cease_conn *c = begin(true);
+    CHECK_OK(cease_conn_write(root(), c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 26, NULL));
+    cease_conn_close(c);
+    finish();
+    CHECK(peer.error == CEASE_ETLS || peer.error == CEASE_ECONNRESET || peer.error == CEASE_EPIPE);
+}
+
+TEST(tls_read_ends_with_its_context_and_goes_on_under_another)
+{
+    cease_conn *c = begin(true);
+    cease_tls *t = cease_tls_client(trust, c, "localhost");
+    char buf[8];
+    size_t n = 0;
+    CHECK_OK(cease_tls_handshake(root(), t));
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(root(), cease_ms(20), &stop);
+    CHECK_ERR(cease_tls_read(ctx, t, buf, sizeof buf, &n), CEASE_EDEADLINE);
+    CHECK_ERR(cease_tls_write(ctx, t, "abc", 3), CEASE_EDEADLINE);
+    cease_end(stop);
+    CHECK_OK(cease_tls_write(root(), t, "abc", 3));
+    CHECK_OK(cease_tls_read(root(), t, buf, sizeof buf, &n));
+    CHECK_EQ(n, 3);
+    CHECK_OK(cease_tls_shutdown(root(), t));
+    cease_tls_close(t);
+    finish();
+}
+
+TEST(tls_server_files_that_are_wrong_are_refused)
+{
+    cease_tls_config *config = NULL;
+    make_certificate();
+    CHECK_ERR(cease_tls_server_new("/nonexistent", key_file, &config), CEASE_ENOENT);
+    CHECK_ERR(cease_tls_server_new(key_file, key_file, &config), CEASE_ETLS);
+    CHECK_ERR(cease_tls_server_new(cert_file, cert_file, &config), CEASE_ETLS);
+    CHECK_PTR(config, NULL);
+    cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = "/nonexistent"};
+    CHECK_PTR(cease_tls_client_new(&opts), NULL);
+    OPENSSL_cleanup();
+}
