@@ -129,7 +129,7 @@ static bool repeats(const struct explore_model *model, struct options o, const s
 static void run_seeds(const struct explore_model *model)
 {
     for (const struct explore_seed *seed = model->seeds; seed->number; seed++) {
-        struct options o = {.bug = seed->number, .tso = seed->tso};
+        struct options o = {.bug = (int)seed->number, .tso = seed->tso};
         struct result r;
         bool found = finds(model, o, &r);
         bool repeated = found && repeats(model, o, &r);
