@@ -35,16 +35,15 @@ static const char *usual_text(cease_error error)
 
 /* ----- the state word ----- */
 
+/* Waits until a claim has become an end. The caller has adopted what is older than the fork: its
+ * claimer would not be in this process. */
 uint32_t ceasei_settled_word(const struct ceasei_node *node)
 {
     for (unsigned round = 0;;) {
         uint32_t word = ceasei_load(&node->word, ACQUIRE);
         if ((word & WORD_CLAIMED) == 0)
             return word;
-        if (ceasei_is_older(&node->ctx))
-            ceasei_adopt((struct ceasei_node *)node); /* its claimer is not in this process */
-        else
-            ceasei_backoff(&round);
+        ceasei_backoff(&round);
     }
 }
 
@@ -384,7 +383,6 @@ static void end_busy(struct ceasei_node *node, const struct ceasei_reason *reaso
 static void end_again(struct ceasei_node *node)
 {
     struct ceasei_run run = {.root = node};
-    ceasei_adopt(node);
     ceasei_ref(&node->ctx);
     walk(&run, node);
     ceasei_unlink(node);
@@ -396,12 +394,12 @@ bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
 {
     if (reason->error != CEASE_EDEADLINE && (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0)
         end_if_passed(node);
+    bool cut_off = ceasei_is_older(&node->ctx) && node->ctx.kind != KIND_ROOT; /* perhaps */
     if (!claim(node)) {
-        if ((ceasei_settled_word(node) & WORD_ENDED) == 0)
-            return ceasei_end(node, reason); /* a claim that the fork cut off was undone */
+        (void)ceasei_settled_word(node);
         if (reason->text_owned)
             free((char *)reason->text);
-        if (node->ctx.kind != KIND_ROOT && ceasei_is_older(&node->ctx))
+        if (cut_off)
             end_again(node);
         return false;
     }

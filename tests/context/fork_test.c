@@ -7,6 +7,7 @@
 #include <cease/hooks.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -155,6 +156,164 @@ TEST(child_waitsForADeadlineArmedBeforeTheFork_itComes)
     in_child(wait_for_old_deadline, ctx);
     CHECK_ERR(cease_wait(ctx), CEASE_EDEADLINE);
     cease_end(stop);
+}
+
+static bool drop_ended_ones(void *arg)
+{
+    struct tree *t = arg;
+    cease_canceler *stop;
+    bool ok = cease_done(t->ctx) && readable(cease_done_fd(t->ctx)) && cease_done(t->child);
+    ok = cease_done(cease_with_cancel(t->child, &stop)) && ok; /* which had inherited its end */
+    cease_end(stop);
+    cease_unref(t->ctx);
+    cease_unref(t->child);
+    cease_unref(t->timed); /* not touched before */
+    cease_unref(t->value);
+    return ok;
+}
+
+TEST(child_dropsTheLastReferencesToContextsEndedBeforeTheFork)
+{
+    struct tree t;
+    make_tree(&t);
+    cease_ref(t.ctx);
+    cease_ref(t.child);
+    cease_ref(t.timed);
+    cease_cancel(t.stop);
+    cease_end(t.child_stop);
+    cease_end(t.timed_stop);
+    cease_end(t.stop);
+    in_child(drop_ended_ones, &t);
+    CHECK(readable(t.fd));
+    cease_unref(t.value);
+    cease_unref(t.child);
+    cease_unref(t.timed);
+    cease_unref(t.ctx);
+}
+
+static bool cancel_inert(void *stop)
+{
+    cease_cancel(stop);
+    cease_end(stop);
+    return true;
+}
+
+TEST(child_cancelsWhatNoMemoryWasThereFor_nothingHappens)
+{
+    if (!harness_heap_is_ours())
+        SKIP("malloc is not ours here");
+    cease_canceler *stop, *inert;
+    (void)cease_with_cancel(cease_background(), &stop);
+    cease_end(stop); /* what a thread allocates once */
+    harness_fail_alloc(1);
+    cease_ctx *merge = cease_with_merge(cease_background(), cease_background(), &inert);
+    harness_fail_alloc(0);
+    CHECK_EQ(cease_cause_of(merge)->code, CEASE_ENOMEM);
+    in_child(cancel_inert, inert);
+    cease_end(inert);
+}
+
+static bool end_untouched(void *stop)
+{
+    cease_end(stop);
+    return true;
+}
+
+TEST(child_endsAnOlderContextThatItNeverLookedAt)
+{
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    in_child(end_untouched, stop);
+    CHECK(!cease_done(ctx));
+    cease_end(stop);
+}
+
+/* A canceller that a fork cuts off where it reads the clock: it stands there until it is let go. */
+static struct {
+    int at_gate, open; /* atomic */
+} gate;
+static __thread int looks_to_gate; /* it stands at the look that takes this to 0 */
+
+static cease_time clock_with_gate(void)
+{
+    if (looks_to_gate > 0 && --looks_to_gate == 0) {
+        __atomic_store_n(&gate.at_gate, 1, __ATOMIC_RELEASE);
+        while (!__atomic_load_n(&gate.open, __ATOMIC_ACQUIRE))
+            sched_yield();
+    }
+    return (cease_time){1000};
+}
+static const cease_hooks gated = {.size = sizeof gated, .clock = clock_with_gate};
+
+static void *cancel_at_first(void *stop)
+{
+    looks_to_gate = 1;
+    cease_cancel(stop);
+    return NULL;
+}
+
+static void *cancel_at_second(void *stop)
+{
+    looks_to_gate = 2;
+    cease_cancel(stop);
+    return NULL;
+}
+
+/* Forks while the cancel of t->ctx stands at one of its looks at the clock. */
+static void fork_at_gate(void *(*cancel)(void *stop), bool (*fn)(void *arg), struct tree *t)
+{
+    pthread_t canceller;
+    CHECK_EQ(pthread_create(&canceller, NULL, cancel, t->stop), 0);
+    while (!__atomic_load_n(&gate.at_gate, __ATOMIC_ACQUIRE))
+        sched_yield();
+    in_child(fn, t);
+    __atomic_store_n(&gate.open, 1, __ATOMIC_RELEASE);
+    CHECK_EQ(pthread_join(canceller, NULL), 0);
+    CHECK(cease_done(t->ctx));
+}
+
+static bool find_it_open(void *arg)
+{
+    struct tree *t = arg;
+    if (cease_err(t->ctx) != CEASE_OK || cease_cause_of(t->ctx) != NULL)
+        return false;
+    cease_cancel_cause(t->stop, 6, "in the child");
+    return cease_err(t->ctx) == CEASE_ECANCELED && cease_cause_of(t->ctx)->code == 6;
+}
+
+TEST(child_findsAClaimThatTheForkCutOff_takesItBack)
+{
+    skip_when_sanitized();
+    struct tree t;
+    cease_hooks_install(&gated);
+    t.ctx = cease_with_cancel(cease_background(), &t.stop);
+    fork_at_gate(cancel_at_first, find_it_open, &t); /* between the claim and the cause */
+    cease_end(t.stop);
+    cease_hooks_install(NULL);
+}
+
+static bool finish_the_walk(void *arg)
+{
+    struct tree *t = arg;
+    bool ok = cease_done(t->ctx) && !cease_done(t->child);
+    cease_cancel(t->stop);
+    return ok && cease_done(t->timed) && cease_done(t->child);
+}
+
+TEST(child_cancelsWhatTheForkCutOffInTheMiddle_theWholeSubtreeIsDone)
+{
+    skip_when_sanitized();
+    struct tree t;
+    cease_hooks_install(&gated);
+    t.ctx = cease_with_deadline(cease_background(), (cease_time){2000}, &t.stop);
+    t.child = cease_with_cancel(t.ctx, &t.child_stop);
+    /* Reached first; whether its deadline came before the cancel is asked of the clock. */
+    t.timed = cease_with_deadline(t.ctx, (cease_time){1500}, &t.timed_stop);
+    fork_at_gate(cancel_at_second, finish_the_walk, &t);
+    cease_end(t.timed_stop);
+    cease_end(t.child_stop);
+    cease_end(t.stop);
+    cease_hooks_install(NULL);
 }
 
 /* Other threads hold every lock there is at some of these forks. */
