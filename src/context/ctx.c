@@ -310,9 +310,11 @@ void ceasei_ref(cease_ctx *ctx)
  * the last kid takes itself out of the count under the lock, and still unlocks after that. */
 static bool is_childless(const struct ceasei_node *node)
 {
-    return ceasei_load(&node->extra, ACQUIRE) == NULL &&
-           ceasei_load(&node->home.kids, ACQUIRE) == 0 &&
-           (CEASE_SEED_BUG(BUG_UNREF) || !ceasei_lock_held(&node->home.lock));
+    if (ceasei_load(&node->extra, ACQUIRE) != NULL || ceasei_load(&node->home.kids, ACQUIRE) != 0)
+        return false;
+    if (CEASE_SEED_BUG(BUG_UNREF))
+        return true;
+    return !ceasei_lock_held(&node->home.lock);
 }
 
 static bool orphan_list(struct ceasei_node *node, struct ceasei_list *list)

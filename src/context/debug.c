@@ -142,8 +142,8 @@ void ceasei_debug_wait(struct ceasei_thread *self, struct ceasei_thread *other)
     for (const struct ceasei_thread *at = other; at != NULL; at = at->waits_for) {
         if (at != self)
             continue;
-        const cease_place *theirs = other->callback != NULL ? other->callback : &unknown;
         /* not taken: NULL: only a callback waits for another */
+        const cease_place *theirs = other->callback != NULL ? other->callback : &unknown;
         ceasei_panic(self->callback,
                      "the callback added here waits for the one added at %s:%d in %s, which waits "
                      "for it: each removes "

@@ -45,8 +45,8 @@ void ceasei_fd_signal(struct ceasei_node *node)
 void ceasei_extra_free(struct ceasei_node *node)
 {
     struct ceasei_extra *extra = node->extra;
-    if (extra == NULL || ceasei_is_older(&node->ctx))
-        return;
+    if (extra == NULL)
+        return; /* a node that has one and is older than a fork was adopted when its kids were counted */
     if (load_fd(extra) >= 0)
         close(extra->fd);
     free(extra->stripes);
@@ -104,7 +104,7 @@ static int install_fd(struct ceasei_node *node, struct ceasei_extra **extra, int
         uint32_t word = ceasei_load(&node->word, ACQUIRE);
         if (word & WORD_LAZY)
             ceasei_timer_arm(node);
-        if ((word & WORD_ENDED) != 0 && !readable) {
+        if (word & WORD_ENDED) {
             signal_fd(*fd);
             readable = true;
         }

@@ -57,7 +57,10 @@ static void grow_stripes(struct ceasei_node *node)
         ceasei_node_lock(node, &node->home);
         if (ceasei_load(&node->word, SEQ_CST) == 0) {
             ceasei_extra_install(node, &extra);
-            if (node->extra->stripes == NULL || CEASE_SEED_BUG(BUG_STRIPES)) {
+            bool wanted = node->extra->stripes == NULL;
+            if (CEASE_SEED_BUG(BUG_STRIPES))
+                wanted = true;
+            if (wanted) {
                 ceasei_store(&node->extra->stripes, stripes, RELEASE);
                 stripes = NULL;
             }
@@ -72,6 +75,7 @@ static uint32_t choose_stripe(struct ceasei_node *up)
 {
     struct ceasei_thread *self = ceasei_thread_self();
     if (CEASE_UNLIKELY(ceasei_lock_held(&up->home.lock))) {
+        /* not taken: shared: a thread without memory of its own, in the instant another has the lock */
         if (self->contended != up || self->shared) {
             self->contended = up;
             self->contended_count = 0;
@@ -97,12 +101,8 @@ static bool open_for_children(struct ceasei_node *up, struct ceasei_list **list,
             return true;
         if (word & WORD_ENDED)
             return false;
-        /* Claimed, or lazy again: not while a lock is held. */
-        ceasei_unlock(&(*list)->lock);
-        if (word & WORD_LAZY)
-            ceasei_timer_arm(up);
-        else
-            (void)ceasei_settled_word(up);
+        ceasei_unlock(&(*list)->lock); /* claimed: not while a lock is held */
+        (void)ceasei_settled_word(up);
         ceasei_node_lock(up, *list = ceasei_list_at(up, stripe));
     }
 }
@@ -180,7 +180,9 @@ bool ceasei_leave(struct ceasei_node *node, bool *drop_parent)
     struct ceasei_list *list = ceasei_list_at(up, node->stripe);
     ceasei_node_lock(up, list);
     /* A walker takes its reference under this lock, so there is none, and there will be none. */
-    bool alone = ceasei_load(&node->ctx.refs, ACQUIRE) == 1 || CEASE_SEED_BUG(BUG_END);
+    bool alone = ceasei_load(&node->ctx.refs, ACQUIRE) == 1;
+    if (CEASE_SEED_BUG(BUG_END))
+        alone = true;
     uint32_t kids = list->kids;
     if (alone && node->link.pprev != NULL)
         ceasei_list_remove(&node->link);

@@ -159,7 +159,7 @@ static void *drive(void *unused)
         ceasei_store(&driver.told_ns, next, SEQ_CST);
         if (next == INT64_MAX)
             ceasei_futex_wait(&driver.changed, seen);
-        else if (next > now)
+        else
             ceasei_futex_wait_until(&driver.changed, seen, next);
     }
     return NULL;
@@ -176,6 +176,7 @@ static bool kick_own(int64_t when_ns)
         return true;
     }
     pthread_mutex_lock(&driver.mutex);
+    /* not taken: running: another thread's first deadline in this instant */
     if (!driver.running) {
         driver.running = ceasei_start_thread(&driver.thread, drive, NULL);
         ceasei_store(&driver.ready, driver.running, RELEASE);
@@ -282,8 +283,10 @@ void ceasei_timer_arm(struct ceasei_node *node)
     ceasei_lock(&shard->lock);
     bool room = make_room(shard);
     uint32_t lazy = WORD_LAZY;
-    bool first = false;
-    if (room && (ceasei_cas(&node->word, &lazy, 0, SEQ_CST) || CEASE_SEED_BUG(BUG_LAZY))) {
+    bool first = false, open = room && ceasei_cas(&node->word, &lazy, 0, SEQ_CST);
+    if (CEASE_SEED_BUG(BUG_LAZY))
+        open = room;
+    if (open) {
         first = shard->count == 0 || when_ns < shard->heap[0].when_ns;
         sift_up(shard, shard->count++, (struct entry){when_ns, node});
         publish_next(shard);

@@ -57,22 +57,18 @@ bool cease_watch_add_at(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void
         w->state_ = WATCH_NEVER;
         return true;
     }
-    for (;;) {
-        if (ceasei_load(&node->word, RELAXED) & WORD_LAZY)
-            ceasei_timer_arm(node);
-        ceasei_node_lock(node, &node->home);
-        uint32_t word = ceasei_load(&node->word, SEQ_CST); /* I3 */
-        if (CEASE_SEED_BUG(BUG_WATCH_ADD) && word == WORD_CLAIMED)
-            word = 0;
-        if (word == 0)
-            watch_link(node, w);
-        ceasei_unlock(&node->home.lock);
-        if (word == 0)
-            return true;
-        if (ceasei_settled_word(node) & WORD_ENDED)
-            break;
-    }
-    if (ceasei_load(&node->word, ACQUIRE) & WORD_ENDING)
+    if (ceasei_load(&node->word, RELAXED) & WORD_LAZY)
+        ceasei_timer_arm(node);
+    ceasei_node_lock(node, &node->home);
+    uint32_t word = ceasei_load(&node->word, SEQ_CST); /* I3 */
+    if (CEASE_SEED_BUG(BUG_WATCH_ADD) && word == WORD_CLAIMED)
+        word = 0;
+    if (word == 0)
+        watch_link(node, w);
+    ceasei_unlock(&node->home.lock);
+    if (word == 0)
+        return true;
+    if (ceasei_settled_word(node) & WORD_ENDING)
         ceasei_fd_signal(node); /* fn may look at the fd */
     ceasei_store(&w->state_, WATCH_ENTERED, RELAXED);
     ceasei_call_watch(fn, arg, place);
@@ -102,9 +98,12 @@ static bool runs_here(const cease_watch *w)
     struct ceasei_run *run = run_of(node, w);
     struct ceasei_thread *self = ceasei_thread_self(), *other = run != NULL ? run->thread : NULL;
     ceasei_unlock(&node->home.lock);
-    if (CEASE_UNLIKELY(ceasei_debug) && other != NULL && other != self)
+    if (other == self)
+        return true;
+    /* not taken: NULL: it has returned since take_off() saw it run */
+    if (CEASE_UNLIKELY(ceasei_debug) && other != NULL)
         ceasei_debug_wait(self, other);
-    return other == self;
+    return false;
 }
 
 static cease_watch_state take_off(cease_watch *w, struct ceasei_waiter *waiter, bool *ret_wait)

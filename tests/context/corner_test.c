@@ -6,7 +6,9 @@
 #include "harness.h"
 
 #include <cease/hooks.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -193,6 +195,27 @@ TEST(deadline_atTheClocksZero_isKeptLikeOthers)
     CHECK_ERR(cease_err(ctx), CEASE_EDEADLINE);
     cease_end(stop);
     cease_hooks_install(NULL);
+}
+
+/* ----- without thread-locals ----- */
+
+TEST(threadKeys_usedUp_contextsWorkAllTheSame)
+{
+    static pthread_key_t keys[PTHREAD_KEYS_MAX];
+    size_t count = 0;
+    while (count < PTHREAD_KEYS_MAX && pthread_key_create(&keys[count], NULL) == 0)
+        count++;
+    CHECK(count > 0);
+    cease_canceler *stop, *below;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_ctx *child = cease_with_timeout(ctx, cease_hour(1), &below);
+    cease_cancel(stop);
+    CHECK(cease_done(child));
+    cease_end(below);
+    cease_end(stop);
+    CHECK_EQ(cease_live_count(), 0);
+    while (count > 0)
+        pthread_key_delete(keys[--count]);
 }
 
 /* ----- under CEASE_DEBUG ----- */

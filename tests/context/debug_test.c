@@ -6,6 +6,7 @@
 
 #include <cease/hooks.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -131,6 +132,60 @@ TEST_ABORTS(debug_callbacksThatWaitForEachOther_abortWithBothPlaces, "each remov
     CHECK_EQ(pthread_create(&thread, NULL, cancel_pair, &a), 0);
     cease_cancel(b.stop);
     pthread_join(thread, NULL);
+}
+
+static void remove_itself(void *arg)
+{
+    struct pair *p = arg;
+    cease_watch_remove_sync(&p->mine);
+    ++*p->entered;
+}
+
+TEST(debug_callbackThatRemovesItself_waitsForNobody)
+{
+    int entered = 0;
+    struct pair a = {.entered = &entered};
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &a.stop);
+    cease_watch_add(&a.mine, ctx, remove_itself, &a);
+    cease_cancel(a.stop);
+    CHECK_EQ(entered, 1);
+    cease_end(a.stop);
+}
+
+/* This program again, when a case asks for it: leaves a context, and says nothing itself. */
+__attribute__((constructor)) static void leak_when_asked(void)
+{
+    static cease_canceler *left;
+    if (getenv("DEBUG_TEST_LEAK") != NULL) {
+        (void)cease_with_cancel(cease_background(), &left);
+        exit(0);
+    }
+}
+
+/* Whether a program that is run with CEASE_DEBUG set to this says that it left a context. */
+static bool reports_a_leak(const char *value)
+{
+    char exe[512], command[1200], text[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    CHECK(n > 0);
+    exe[n] = '\0';
+    const char *emulator = getenv("HARNESS_EMULATOR");
+    snprintf(command, sizeof command, "DEBUG_TEST_LEAK=1 CEASE_DEBUG='%s' %s '%s' 2>&1", value,
+             emulator != NULL ? emulator : "", exe);
+    FILE *out = popen(command, "r");
+    CHECK(out != NULL);
+    size_t length = fread(text, 1, sizeof text - 1, out);
+    text[length] = '\0';
+    CHECK_EQ(pclose(out), 0);
+    return strstr(text, "never ended") != NULL;
+}
+
+TEST(debug_environmentEmptyOrZero_isOff)
+{
+    CHECK(reports_a_leak("1"));
+    CHECK(reports_a_leak("01"));
+    CHECK(!reports_a_leak("0"));
+    CHECK(!reports_a_leak(""));
 }
 
 TEST(debug_contextsNeverEnded_areReportedAtExitWithTheirPlace)

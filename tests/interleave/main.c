@@ -22,7 +22,7 @@
 static const struct explore_model *models;
 static int failed_count, passed_count;
 static bool is_long, is_verbose;
-static uint64_t limit_full = 3000, limit_bounded = 1000, limit_random = 1000, limit_bug = 1500;
+static uint64_t limit_full = 3000, limit_bounded = 1000, limit_random = 1000, limit_bug = 3000;
 
 void explore_register(struct explore_model *model)
 {
@@ -373,7 +373,7 @@ int main(int argc, char **argv)
         limit_full = limit_full == 3000 ? 50000 : limit_full;
         limit_bounded = 10000;
         limit_random = 10000;
-        limit_bug = 3000;
+        limit_bug = 6000;
     }
     engine_init();
     E->ignored_race = a.ignored_race;
