@@ -17,6 +17,7 @@
 #include <cease/runtime.h>
 #include <cease/select.h>
 #include <cease/signal.h>
+#include <cease/snapshot.h>
 #include <cease/task.h>
 #include <cease/time.h>
 

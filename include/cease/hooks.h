@@ -207,6 +207,30 @@ CEASE_PUBLIC size_t cease_live_count(void);
  */
 CEASE_PUBLIC size_t cease_child_count(const cease_ctx *ctx);
 
+/* What can be seen of a context from outside: for snapshots and debuggers. */
+typedef struct cease_ctx_info {
+    size_t size;         /* set by the caller: sizeof(cease_ctx_info)                       */
+    const char *kind;    /* "background", "value", "cancel", "deadline", …; static           */
+    const char *key;     /* of a value: the key's name; else NULL                           */
+    cease_ctx *parent;   /* NULL for a root                                                 */
+    cease_ctx *other;    /* of a merge: the other parent; else NULL                         */
+    cease_time deadline; /* CEASE_NEVER: none                                               */
+    const cease_place *place; /* where it was made; NULL where nobody has recorded that          */
+    const cease_cause *cause; /* NULL while it is open                                           */
+} cease_ctx_info;
+
+/* Says what can be seen of `ctx`, without waiting for anything and without arming its deadline. The
+ * place of its making is recorded for contexts that can end, and is the canceller's once somebody has
+ * cancelled it; under CEASE_DEBUG it is recorded for every context and stays.
+ *
+ * Parks: no
+ * Callers: any thread; ctx stays valid
+ * Owns: what *ret_info points to lives as long as ctx
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_inspect(const cease_ctx *ctx, cease_ctx_info *ret_info);
+
 /* Gives the memory that the calling thread keeps for its next contexts back to the system's
  * allocator.
  *

@@ -328,6 +328,7 @@ void ceasei_debug_free(void *ctx);
 void ceasei_debug_born(cease_ctx *ctx, const cease_place *place);
 void ceasei_debug_alive(const cease_ctx *ctx, const cease_place *place, const char *what);
 void ceasei_debug_wait(struct ceasei_thread *self, struct ceasei_thread *other);
+const cease_place *ceasei_debug_place(const cease_ctx *ctx); /* where it was made */
 void ceasei_debug_trim(void);
 void ceasei_debug_fork(int phase);
 

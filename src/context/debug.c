@@ -121,6 +121,11 @@ void ceasei_debug_alive(const cease_ctx *ctx, const cease_place *place, const ch
         what, made->file, made->line, made->function);
 }
 
+const cease_place *ceasei_debug_place(const cease_ctx *ctx)
+{
+    return head_of(ctx)->place;
+}
+
 /* Forgets the freed ones: at exit of a leak checker, say. */
 void ceasei_debug_trim(void)
 {

@@ -354,7 +354,8 @@ static void write_cause(struct ceasei_node *node, const struct ceasei_reason *re
     own->code = reason->code;
     own->text = reason->text != NULL ? reason->text : usual_text(reason->error);
     if (reason->place != NULL)
-        own->place = reason->place;
+        /* Atomic for cease_inspect, which looks without waiting; no step of the protocol. */
+        __atomic_store_n(&own->place, reason->place, __ATOMIC_RELAXED);
     own->at = ceasei_coarse_now();
     ceasei_store(&own->task, ceasei_task_id(), RELAXED);
 }

@@ -31,6 +31,7 @@
 #include "runtime/chan.h"
 
 #include "base/panic.h"
+#include "runtime/task.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,7 @@ static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struc
     ceasei_waiter_init(&w);
     w.sole = ceasei_never_ends(ctx);
     ceasei_chan_enqueue(ch, &n, sends);
+    ceasei_waits(w.parker.owner, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
     ceasei_unlock(&ch->lock);
     if (ceasei_waiter_wait(&w, ctx) == CEASEI_BY_CTX) {
         ceasei_chan_dequeue(ch, &n, sends);

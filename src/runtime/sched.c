@@ -165,9 +165,9 @@ static __attribute__((noinline)) void begin(struct ceasei_worker *w, struct ceas
         w->id_end = w->id_next + ID_BLOCK;
     }
     struct ceasei_stack_bounds bounds = ceasei_stack_bounds(task);
-    task->id = w->id_next++;
-    task->worker = w;
-    task->state = CEASEI_TASK_STARTED;
+    ceasei_store(&task->id, w->id_next++, RELAXED);
+    ceasei_store(&task->worker, w, RELAXED);
+    ceasei_store(&task->state, CEASEI_TASK_STARTED, RELEASE);
     task->fake = NULL;
     task->fiber = ceasei_fiber_create();
     ceasei_fiber_unpoison(bounds.bottom, (size_t)(bounds.top - bounds.bottom));
@@ -178,7 +178,7 @@ static __attribute__((noinline)) void begin(struct ceasei_worker *w, struct ceas
 static inline void switch_to(struct ceasei_worker *w, struct ceasei_task *next, void **save,
                              void **fake)
 {
-    w->current = next;
+    ceasei_store(&w->current, next, RELAXED); /* see.c looks */
     if (next) {
         if (next->state == CEASEI_TASK_NEW) {
             begin(w, next);
@@ -217,6 +217,7 @@ static inline void block(struct ceasei_task *self)
 {
     struct ceasei_worker *w = self->worker;
     int saved_errno = *w->errno_at;
+    self->wait_since_ns = w->now_ns;
     struct ceasei_task *next = next_task(w);
     if (next != self) {
         uint64_t modes = ceasei_modes_leave();
@@ -224,6 +225,7 @@ static inline void block(struct ceasei_task *self)
         arrive(w, self->fake);
         ceasei_modes_arrive(modes);
     }
+    self->wait = CEASEI_WAIT_PARKED; /* unless the next wait says what it is for */
     *w->errno_at = saved_errno;
 }
 

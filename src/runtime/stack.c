@@ -60,8 +60,10 @@ struct ceasei_arena {
     char *base;                     /* set at birth */
     uint32_t slots;                 /* set at birth */
     uint32_t cold_count;            /* under pool.lock */
+    uint32_t pins;                  /* under pool.lock: walks that stand here */
     uint32_t *cold;                 /* under pool.lock: numbers of the cold slots */
-    uint32_t *marks;                /* the slot's holder: 0: no guard yet; else Valgrind's id + 1 */
+    uint32_t *marks;                /* atomic, the slot's holder: 0: no guard yet; else Valgrind's
+                                       id + 1 */
 };
 
 static struct {
@@ -295,7 +297,9 @@ static cease_error slot_prepare(struct ceasei_arena *a, uint32_t number)
     char *slot = a->base + number * pool.size;
     cease_error err = guard_install(slot);
     if (err == CEASE_OK) {
-        a->marks[number] = (uint32_t)ceasei_fiber_register(slot + pool.guard, slot + pool.size) + 1;
+        uint32_t id = (uint32_t)ceasei_fiber_register(slot + pool.guard, slot + pool.size);
+        ceasei_store(&a->marks[number], id + 1,
+                     RELEASE); /* a walk looks into the slot from now on */
     }
     return err;
 }
@@ -327,6 +331,57 @@ static cease_error take_cold(struct ceasei_task **ret_task)
     *ret_task = slot_task(a, number);
     (*ret_task)->arena = a;
     return CEASE_OK;
+}
+
+/* ---- walks ---------------------------------------------------------------------------------- */
+
+/* To the next arena. One that is pinned stays in the list, so what follows it is right. */
+static void walk_on(struct ceasei_stack_walk *walk)
+{
+    ceasei_lock(&pool.lock);
+    struct ceasei_arena *old = walk->arena;
+    walk->arena = walk->begun && old ? old->next : walk->begun ? NULL : pool.arenas;
+    if (old) {
+        old->pins--;
+    }
+    if (walk->arena) {
+        walk->arena->pins++;
+    }
+    ceasei_unlock(&pool.lock);
+    walk->begun = true;
+    walk->slot = 0;
+}
+
+size_t ceasei_stack_walk(struct ceasei_stack_walk *walk, struct ceasei_task **ret_tasks, size_t max)
+{
+    size_t count = 0;
+    while (count == 0 && (walk->arena || !walk->begun)) {
+        const struct ceasei_arena *a = walk->arena;
+        if (!a || walk->slot == a->slots) {
+            walk_on(walk);
+            continue;
+        }
+        for (; walk->slot < a->slots && count < max; walk->slot++) {
+            if (ceasei_load(&a->marks[walk->slot], ACQUIRE) == 0) {
+                continue; /* never used: its page is not even there */
+            }
+            struct ceasei_task *task = slot_task(walk->arena, walk->slot);
+            if (ceasei_load(&task->state, ACQUIRE) != CEASEI_TASK_FREE) {
+                ret_tasks[count++] = task;
+            }
+        }
+    }
+    return count;
+}
+
+void ceasei_stack_walk_stop(struct ceasei_stack_walk *walk)
+{
+    if (walk->arena) {
+        ceasei_lock(&pool.lock);
+        walk->arena->pins--;
+        ceasei_unlock(&pool.lock);
+        walk->arena = NULL;
+    }
 }
 
 /* ---- warm ones ------------------------------------------------------------------------------ */
@@ -413,7 +468,7 @@ bool ceasei_stack_is_surplus(void)
 static struct ceasei_arena *unlink_cold_arena(void)
 {
     for (struct ceasei_arena *a = pool.with_cold; a; a = a->next_cold) {
-        if (a->cold_count == a->slots && (pool.arenas != a || a->next)) {
+        if (a->cold_count == a->slots && a->pins == 0 && (pool.arenas != a || a->next)) {
             arena_unlink(a);
             return a;
         }

@@ -7,6 +7,7 @@
 #ifndef CEASE_RUNTIME_STACK_H
 #define CEASE_RUNTIME_STACK_H
 
+#include "base/atomic.h"
 #include "runtime/task.h"
 
 #include <cease/error.h>
@@ -34,7 +35,7 @@ cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_ta
 /* Into the worker's own cache, whose worker may stand on that very stack until it switches away. */
 static inline void ceasei_stack_give(struct ceasei_stack_cache *cache, struct ceasei_task *task)
 {
-    task->state = CEASEI_TASK_FREE;
+    ceasei_store(&task->state, CEASEI_TASK_FREE, RELAXED);
     task->next = cache->free;
     cache->free = task;
     cache->count++;
@@ -56,6 +57,19 @@ struct ceasei_stack_bounds ceasei_stack_bounds(const struct ceasei_task *task);
 
 /* Stacks that are in use or warm. */
 size_t ceasei_stack_count(void);
+
+/* A walk over all tasks. It sees every one that lives all the while, and may see one that comes or goes.
+ * Begins as zero; must be walked to its end, or stopped. The runtime is kept from being stopped. */
+struct ceasei_stack_walk {
+    struct ceasei_arena *arena; /* kept from being unmapped */
+    uint32_t slot;
+    bool begun;
+};
+/* The next tasks that are not FREE at the moment of the look; 0: that was all. What they are now is for
+ * the caller to ask: their memory stays until the next call. Takes no lock for longer than one step. */
+size_t ceasei_stack_walk(struct ceasei_stack_walk *walk, struct ceasei_task **ret_tasks,
+                         size_t max);
+void ceasei_stack_walk_stop(struct ceasei_stack_walk *walk);
 
 /* Unmaps everything. No stack is in use, no cache holds any. */
 void ceasei_stack_unmap(void);

@@ -19,15 +19,16 @@ static cease_error task_new(const struct ceasei_task_start *start, struct ceasei
         return err;
     }
     task->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
-    task->fn = start->fn;
+    ceasei_store(&task->fn, start->fn, RELAXED); /* these: see.c looks from outside */
+    ceasei_store(&task->place, start->place, RELAXED);
+    ceasei_store(&task->worker, NULL, RELAXED);
+    ceasei_store(&task->id, 0, RELAXED);
+    task->wait = CEASEI_WAIT_PARKED;
     task->arg = start->arg;
     task->done = start->done;
     task->owner = start->owner;
-    task->place = start->place;
     task->borrows_ctx = start->borrows_ctx;
-    task->worker = NULL;
-    task->id = 0;
-    task->state = CEASEI_TASK_NEW;
+    ceasei_store(&task->state, CEASEI_TASK_NEW, RELEASE);
     *ret_task = task;
     return CEASE_OK;
 }

@@ -19,6 +19,7 @@
 #include <cease/task.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct ceasei_arena;
 struct ceasei_worker;
@@ -42,12 +43,43 @@ struct ceasei_task {
     ceasei_task_done *done;
     void *owner;
     const cease_place *place;
-    struct ceasei_arena *arena; /* where its stack comes from: set at the stack's birth, kept */
-    enum ceasei_task_state state;
+    struct ceasei_arena *arena;   /* where its stack comes from: set at the stack's birth, kept */
+    enum ceasei_task_state state; /* atomic: looked at from outside, by see.c */
     bool borrows_ctx;
-    void *fiber; /* ThreadSanitizer's idea of this stack                        */
-    void *fake;  /* AddressSanitizer's                                          */
+    uint8_t wait; /* enum ceasei_wait; this and the next two are its worker's, for see.c         */
+    uintptr_t wait_object;
+    int64_t wait_since_ns; /* the worker's last look at the clock before the wait               */
+    union {                /* one sanitizer at a time                                           */
+        void *fiber;       /* ThreadSanitizer's idea of this stack                              */
+        void *fake;        /* AddressSanitizer's                                                */
+    };
 };
+
+/* What a task that does not run is there for; what wait_object is then. */
+enum ceasei_wait {
+    CEASEI_WAIT_PARKED =
+        0,              /* for a wake: cease_wait, a removal, a parker of somebody's              */
+    CEASEI_WAIT_READY,  /* for its turn                                                           */
+    CEASEI_WAIT_SEND,   /* the channel                                                            */
+    CEASEI_WAIT_RECV,   /* the channel                                                            */
+    CEASEI_WAIT_SELECT, /* how many cases                                                         */
+    CEASEI_WAIT_SLEEP,  /* until: ns on the monotonic clock                                       */
+    CEASEI_WAIT_READ,   /* the fd                                                                 */
+    CEASEI_WAIT_WRITE,  /* the fd                                                                 */
+    CEASEI_WAIT_JOIN,   /* a cease_place: where the group was made                                */
+    CEASEI_WAIT_LIMIT,  /* the same                                                               */
+    CEASEI_WAIT_BLOCK,  /* -                                                                      */
+    CEASEI_WAIT_NAMED,  /* a static string that completes "waits for"                             */
+};
+
+/* Says what the calling task is about to wait for; nothing on a plain thread, whose `self` is NULL. */
+static inline void ceasei_waits(struct ceasei_task *self, enum ceasei_wait wait, uintptr_t object)
+{
+    if (self) {
+        self->wait = (uint8_t)wait;
+        self->wait_object = object;
+    }
+}
 
 /* How a task is started. */
 struct ceasei_task_start {

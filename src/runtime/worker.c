@@ -26,6 +26,7 @@
 #include "runtime/aside.h"
 #include "runtime/fiber.h"
 #include "runtime/runtime.h"
+#include "runtime/see.h"
 #include "runtime/switch.h"
 #include "runtime/virtual.h"
 
@@ -217,7 +218,7 @@ static void found_work(struct ceasei_worker *w)
 static bool has_work(const struct ceasei_worker *w)
 {
     return ceasei_load(&w->inbox, SEQ_CST) || is_halted() || is_new_work() ||
-           ceasei_load(&ceasei_virtual.poked, SEQ_CST);
+           ceasei_load(&w->ask, SEQ_CST) || ceasei_load(&ceasei_virtual.poked, SEQ_CST);
 }
 
 /* ---- sleeping ------------------------------------------------------------------------------- */
@@ -367,6 +368,10 @@ static void look_around(struct ceasei_worker *w)
         ceasei_panic(callback, "the callback that was added here has yielded; callbacks must not");
     }
     w->switches = CEASEI_SWITCHES;
+    w->now_ns = now.ns;
+    if (CEASE_UNLIKELY(ceasei_load(&w->ask, RELAXED) != NULL)) {
+        ceasei_see_answer(w);
+    }
     if (ceasei_heap_next(&w->sleepers).ns <= now.ns) {
         ceasei_timer_fire(w, now);
     }

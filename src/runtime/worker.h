@@ -43,7 +43,8 @@ struct ceasei_queue {
 
 struct ceasei_worker {
     /* The owner's alone. */
-    struct ceasei_task *current; /* NULL: between tasks, on the thread's own stack */
+    struct ceasei_task
+        *current; /* NULL: between tasks, on the thread's own stack; atomic for see.c */
     struct ceasei_queue ready;
     struct ceasei_queue overflow;
     uint64_t order;    /* number of the next task that is queued */
@@ -55,6 +56,7 @@ struct ceasei_worker {
     struct ceasei_heap sleepers;
     uint64_t id_next, id_end; /* a block of task ids */
     cease_time poll_at;       /* when the epoll is looked at next, while there is work */
+    int64_t now_ns;           /* the clock at the last look around */
     int64_t trim_at_ns;       /* when surplus stacks are given back; 0: not planned */
     bool spin;                /* the last sleep was so short that spinning would have caught it */
     int *errno_at;            /* the thread's errno: set when it starts */
@@ -73,6 +75,7 @@ struct ceasei_worker {
     /* Written by others. */
     _Alignas(64) uint32_t head;             /* atomic: compare-and-swap by whoever takes */
     _Alignas(64) struct ceasei_task *inbox; /* atomic: released by pushes, acquired by the owner */
+    struct ceasei_ask *ask; /* atomic: see.c wants to know something; taken by a swap */
 
     /* Set at birth. */
     int epoll, event;
@@ -116,6 +119,7 @@ static inline struct ceasei_task *ceasei_queue_pop(struct ceasei_queue *q)
 static inline void ceasei_ready_push(struct ceasei_worker *w, struct ceasei_task *task)
 {
     task->order = w->order++;
+    task->wait = CEASEI_WAIT_READY;
     ceasei_queue_push(&w->ready, task);
 }
 
