@@ -13,6 +13,7 @@
 #include <cease/http.h>
 #include <cease/runtime.h>
 #include <cease/signal.h>
+#include <cease/snapshot.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +169,7 @@ int main(int argc, char **argv)
     cease_error e = accesslog_open(p->options.log, &p->log);
     if (e != CEASE_OK)
         return fail(p->options.log, cease_strerror(e));
+    (void)cease_snapshot_on_sigquit(); /* without it the program works as well */
     cease_ctx *ctx = cease_with_signals(cease_background(), &p->stop);
     int status = run(ctx, p);
     cease_end(p->stop);

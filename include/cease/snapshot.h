@@ -69,6 +69,21 @@ CEASE_PUBLIC cease_error cease_snapshot_json(char **ret_text, size_t *ret_size);
  */
 CEASE_PUBLIC cease_error cease_snapshot_print(int fd);
 
+/* From now on SIGQUIT (Ctrl-\\ on a terminal, kill -QUIT) does not end the process: the text goes to
+ * standard error, and the program goes on. The signal is taken by a handler (SA_RESTART), which wakes a
+ * thread of ours that takes the snapshot; no signal mask is touched. Signals that come while one is being
+ * written give one more. cease_runtime_stop puts the former handler back. A forked child dies of SIGQUIT
+ * as ever. Asking twice is asking once.
+ *
+ * Parks: no
+ * Callers: any thread; not while the program changes this handler in another
+ * Owns: nothing
+ * Errors: CEASE_EMFILE or CEASE_ENFILE without a file descriptor; CEASE_EAGAIN or CEASE_ENOMEM without a
+ * thread
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_snapshot_on_sigquit(void);
+
 CEASE_END_DECLS
 
 #endif

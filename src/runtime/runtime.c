@@ -28,6 +28,7 @@
 #include "base/panic.h"
 #include "runtime/aside.h"
 #include "runtime/park.h"
+#include "runtime/see.h"
 #include "runtime/virtual.h"
 
 #include <errno.h>
@@ -286,6 +287,7 @@ static void at_exit(void)
             pthread_join(w->thread, NULL);
         }
     }
+    ceasei_see_exit();
     while (!ceasei_monitor_quit() && nap(&left_ns)) {
     }
     if (ceasei_monitor_quit()) {
@@ -530,6 +532,7 @@ CEASE_PUBLIC cease_error cease_runtime_stop(void)
     }
     if (err == CEASE_OK) {
         ceasei_signal_stop();
+        ceasei_see_quit_stop();
     }
     pthread_mutex_unlock(&life);
     return err;

@@ -61,6 +61,12 @@ void ceasei_tree_deinit(struct ceasei_tree *tree);
 /* The worker's answer, between two tasks, when its `ask` is set. */
 void ceasei_see_answer(struct ceasei_worker *w);
 
+/* see_quit.c: puts the handler of SIGQUIT back and ends its thread. */
+void ceasei_see_quit_stop(void);
+
+/* see_exit.c: at the end of the process, when no worker runs: reports tasks that live. */
+void ceasei_see_exit(void);
+
 /* see_render.c */
 void ceasei_tree_text(const struct ceasei_tree *tree, FILE *out);
 void ceasei_tree_json(const struct ceasei_tree *tree, FILE *out);

@@ -8,10 +8,12 @@
 
 #include <cease/cease.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *text_now(void)
@@ -367,4 +369,103 @@ TEST(snapshot_printed_to_an_fd_is_the_text)
     close(fds[0]);
     CHECK_ERR(cease_snapshot_print(-1), -EBADF);
     close(fds[1]);
+}
+
+/* ---- SIGQUIT ---------------------------------------------------------------------------------- */
+
+/* Standard error is a pipe from here on; gives its reading end. */
+static int catch_stderr(int *ret_former)
+{
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    *ret_former = dup(STDERR_FILENO);
+    CHECK_EQ(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+    close(fds[1]);
+    return fds[0];
+}
+
+static void read_until(int fd, const char *wanted)
+{
+    char text[4096];
+    size_t used = 0;
+    do {
+        ssize_t n = read(fd, text + used, sizeof text - 1 - used);
+        CHECK(n > 0);
+        used += (size_t)n;
+        text[used] = '\0';
+    } while (!strstr(text, wanted));
+}
+
+TEST(snapshot_on_sigquit_goes_to_stderr_and_the_program_goes_on)
+{
+    int former;
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, waits_for_end, NULL));
+    CHECK_EVENTUALLY(SHOWS("waits for its context's end"));
+    CHECK_OK(cease_snapshot_on_sigquit());
+    CHECK_OK(cease_snapshot_on_sigquit());
+    int fd = catch_stderr(&former);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(kill(getpid(), SIGQUIT), 0);
+        read_until(fd, "waits for its context's end or another wake");
+    }
+    CHECK_EQ(dup2(former, STDERR_FILENO), STDERR_FILENO);
+    close(former);
+    close(fd);
+    cease_group_free(g);
+    CHECK_OK(cease_runtime_stop());
+    struct sigaction now;
+    CHECK_EQ(sigaction(SIGQUIT, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_DFL);
+}
+
+TEST(snapshot_on_sigquit_in_a_forked_child_dies_as_ever)
+{
+    CHECK_OK(cease_snapshot_on_sigquit());
+    int child = harness_fork();
+    if (child == 0) {
+        raise(SIGQUIT);
+        for (;;) {
+            pause(); /* ThreadSanitizer runs handlers later */
+        }
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
+    CHECK_OK(cease_runtime_stop());
+}
+
+/* ---- the report at exit ----------------------------------------------------------------------- */
+
+static int run_child(void)
+{
+    char self[512];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    CHECK(n > 0);
+    self[n] = '\0';
+    char command[800];
+    snprintf(
+        command, sizeof command,
+        "SNAPSHOT_LEAK=1 CEASE_DEBUG=1 %s -v snapshot_at_exit_reports_tasks_that_live 2>&1 |"
+        " grep -q 'snapshot_test.c:[0-9]*: leak_tasks: 3 tasks were started here and never ended'",
+        self);
+    return system(command);
+}
+
+static void leak_tasks(void)
+{
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(cease_go(cease_background(), waits_for_end, NULL));
+    }
+    CHECK_EVENTUALLY(SHOWS("waits for its context's end", "waits for its context's end",
+                           "waits for its context's end"));
+}
+
+TEST(snapshot_at_exit_reports_tasks_that_live)
+{
+    if (getenv("SNAPSHOT_LEAK")) {
+        leak_tasks();
+        exit(1); /* as a program that forgets them */
+    }
+    CHECK_EQ(run_child(), 0);
 }
