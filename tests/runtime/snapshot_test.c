@@ -8,6 +8,7 @@
 
 #include <cease/cease.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -389,6 +390,10 @@ static void read_until(int fd, const char *wanted)
     char text[4096];
     size_t used = 0;
     do {
+        /* Returns now and then: ThreadSanitizer runs a handler when a call that it knows returns. */
+        struct pollfd in = {.fd = fd, .events = POLLIN};
+        while (poll(&in, 1, 20) <= 0) {
+        }
         ssize_t n = read(fd, text + used, sizeof text - 1 - used);
         CHECK(n > 0);
         used += (size_t)n;
@@ -419,15 +424,28 @@ TEST(snapshot_on_sigquit_goes_to_stderr_and_the_program_goes_on)
     CHECK(now.sa_handler == SIG_DFL);
 }
 
+/* ThreadSanitizer delivers signals late, and in a child that was forked beside other threads never. */
+#if defined(__SANITIZE_THREAD__)
+#define NO_SIGNALS_IN_CHILD 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NO_SIGNALS_IN_CHILD 1
+#endif
+#endif
+#if !defined(NO_SIGNALS_IN_CHILD)
+#define NO_SIGNALS_IN_CHILD 0
+#endif
+
 TEST(snapshot_on_sigquit_in_a_forked_child_dies_as_ever)
 {
+    if (NO_SIGNALS_IN_CHILD || getenv("HARNESS_EMULATOR")) {
+        SKIP("no signals in forked children here");
+    }
     CHECK_OK(cease_snapshot_on_sigquit());
     int child = harness_fork();
     if (child == 0) {
         raise(SIGQUIT);
-        for (;;) {
-            pause(); /* ThreadSanitizer runs handlers later */
-        }
+        _exit(0);
     }
     int status;
     CHECK_EQ(waitpid(child, &status, 0), child);
