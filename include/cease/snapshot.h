@@ -8,7 +8,8 @@
  *         deadline, 1.2 s left, made at server.c:210 in serve
  *           task 17, started at server.c:214 in serve: waits to read fd 9, for 340 ms
  *
- * A snapshot shows every task, and every context from theirs up to the root. A context with no task
+ * A snapshot shows every task, below the context that its wait obeys (which may be one that it has derived
+ * itself; between waits, and where a wait obeys none, the one that it was started under), and every context from there up to the root. A context with no task
  * below it is not shown: nobody waits for it.
  *
  * It is taken while the program runs. Each worker describes its own tasks, a few at a time, between two

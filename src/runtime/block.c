@@ -366,9 +366,9 @@ CEASE_PUBLIC cease_error cease_block(cease_ctx *ctx, cease_block_fn *fn,
     }
     bool held = ceasei_virtual_wait_begin();
     cease_watch_add(&c.watch, ctx, on_ctx_done, &c);
-    ceasei_waits(ceasei_task_self(), CEASEI_WAIT_BLOCK, 0);
+    ceasei_waits(ceasei_task_self(), ctx, CEASEI_WAIT_BLOCK, 0);
     cease_park(&c.parker);
-    ceasei_waits(ceasei_task_self(), CEASEI_WAIT_PARKED, 0);
+    ceasei_waits(ceasei_task_self(), NULL, CEASEI_WAIT_PARKED, 0);
     ceasei_virtual_wait_end(held);
     cease_watch_remove_sync(&c.watch);
     if (ceasei_load(&job.state, ACQUIRE) == DROPPED) {
@@ -397,9 +397,9 @@ static cease_error block_or_leave(cease_ctx *ctx, const struct job *model, bool 
     }
     bool held = ceasei_virtual_wait_begin();
     cease_watch_add(&c.watch, ctx, on_ctx_done_leave, &c);
-    ceasei_waits(ceasei_task_self(), CEASEI_WAIT_BLOCK, 0);
+    ceasei_waits(ceasei_task_self(), ctx, CEASEI_WAIT_BLOCK, 0);
     cease_park(&c.parker);
-    ceasei_waits(ceasei_task_self(), CEASEI_WAIT_PARKED, 0);
+    ceasei_waits(ceasei_task_self(), NULL, CEASEI_WAIT_PARKED, 0);
     ceasei_virtual_wait_end(held);
     cease_watch_remove_sync(&c.watch);
     *ret_left = c.outcome == LEFT;

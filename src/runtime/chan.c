@@ -170,7 +170,7 @@ static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struc
     ceasei_waiter_init(&w);
     w.sole = ceasei_never_ends(ctx);
     ceasei_chan_enqueue(ch, &n, sends);
-    ceasei_waits(w.parker.owner, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
+    ceasei_waits(w.parker.owner, ctx, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
     ceasei_unlock(&ch->lock);
     if (ceasei_waiter_wait(&w, ctx) == CEASEI_BY_CTX) {
         ceasei_chan_dequeue(ch, &n, sends);

@@ -215,7 +215,7 @@ static void join(struct cease_group *g)
     }
     ceasei_unlock(&g->lock);
     if (park) {
-        ceasei_waits(j.parker.owner, CEASEI_WAIT_JOIN, (uintptr_t)g->place);
+        ceasei_waits(j.parker.owner, NULL, CEASEI_WAIT_JOIN, (uintptr_t)g->place);
         ceasei_park_born(&j.parker);
     }
     if (!cease_done(g->ctx)) { /* without a text: formatting one would cost more than the rest */
@@ -278,7 +278,7 @@ CEASE_PUBLIC cease_error cease_group_go_wait_at(cease_ctx *ctx, cease_group *g, 
     ceasei_unlock(&g->lock);
     if (e == CEASE_EAGAIN) {
         e = CEASE_OK;
-        ceasei_waits(a.waiter.parker.owner, CEASEI_WAIT_LIMIT, (uintptr_t)g->place);
+        ceasei_waits(a.waiter.parker.owner, ctx, CEASEI_WAIT_LIMIT, (uintptr_t)g->place);
         if (ceasei_waiter_wait(&a.waiter, ctx) == CEASEI_BY_CTX) {
             ceasei_lock(&g->lock);
             if (a.linked) {

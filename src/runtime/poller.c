@@ -284,10 +284,10 @@ static enum reason wait_in_slot(struct ceasei_poll_entry *e, struct waiter *w, c
     }
     (void)cease_watch_add(&w->watch, ctx, on_ctx_done, w); /* done already: it has run */
     bool held = ceasei_virtual_wait_begin();
-    ceasei_waits(ceasei_task_self(), w->slot == &e->slot[0] ? CEASEI_WAIT_READ : CEASEI_WAIT_WRITE,
-                 (uintptr_t)e->fd);
+    ceasei_waits(ceasei_task_self(), ctx,
+                 w->slot == &e->slot[0] ? CEASEI_WAIT_READ : CEASEI_WAIT_WRITE, (uintptr_t)e->fd);
     cease_park(&w->parker);
-    ceasei_waits(ceasei_task_self(), CEASEI_WAIT_PARKED, 0);
+    ceasei_waits(ceasei_task_self(), NULL, CEASEI_WAIT_PARKED, 0);
     ceasei_virtual_wait_end(held);
     cease_watch_remove_sync(&w->watch);
     return w->reason;

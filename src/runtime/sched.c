@@ -217,7 +217,7 @@ static inline void block(struct ceasei_task *self)
 {
     struct ceasei_worker *w = self->worker;
     int saved_errno = *w->errno_at;
-    self->wait_since_ns = w->now_ns;
+    self->wait_since_ms = w->now_ms;
     struct ceasei_task *next = next_task(w);
     if (next != self) {
         uint64_t modes = ceasei_modes_leave();

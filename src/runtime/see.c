@@ -60,13 +60,15 @@ static void describe(const struct ceasei_worker *w, const struct ceasei_task *ta
         seen->state = CEASEI_SEEN_GONE; /* ended since, and perhaps another one in its place */
         return;
     }
+    /* Under the context of its wait, which may be one that it has derived; else that of its start. */
+    bool told = task->wait > CEASEI_WAIT_READY && task->wait_ctx;
     *seen = (struct ceasei_seen){
         .id = task->id,
         .place = task->place,
         .fn = task->fn,
-        .ctx = cease_ref(task->ctx),
+        .ctx = cease_ref(told ? task->wait_ctx : task->ctx),
         .object = task->wait_object,
-        .since_ns = task->wait_since_ns,
+        .since_ms = task->wait_since_ms,
         .worker = w->index,
         .state = task->wait == CEASEI_WAIT_READY ? CEASEI_SEEN_READY : CEASEI_SEEN_WAITING,
         .wait = task->wait,

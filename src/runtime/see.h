@@ -21,6 +21,12 @@ enum ceasei_seen_state {
     CEASEI_SEEN_GONE,    /* ended before it was looked at                              */
 };
 
+/* How long ago a time was that is kept in milliseconds modulo 2^32. */
+static inline int64_t ceasei_seen_ns(cease_time now, uint32_t since_ms)
+{
+    return (int32_t)((uint32_t)(now.ns / 1000000) - since_ms) * INT64_C(1000000);
+}
+
 /* One task. */
 struct ceasei_seen {
     uint64_t id;
@@ -28,7 +34,7 @@ struct ceasei_seen {
     cease_task_fn *fn;
     cease_ctx *ctx; /* a reference; NULL: not known */
     uintptr_t object;
-    int64_t since_ns;
+    uint32_t since_ms;
     uint32_t worker;
     uint32_t context; /* see.c: number in ceasei_tree.contexts; UINT32_MAX: none */
     uint32_t next;    /* see.c: the next task of the same context */

@@ -133,7 +133,7 @@ static void text_task(const struct ceasei_seen *t, size_t depth, cease_time now,
     }
     if (t->state == CEASEI_SEEN_WAITING || t->state == CEASEI_SEEN_READY) {
         fputs(", for ", out);
-        put_duration(now.ns - t->since_ns, out);
+        put_duration(ceasei_seen_ns(now, t->since_ms), out);
     }
     fputc('\n', out);
 }
@@ -301,7 +301,7 @@ static void json_task(const struct ceasei_seen *t, cease_time now, FILE *out)
     json_number("worker", t->worker != NONE, t->worker, out);
     json_text("state", states[t->state], out);
     json_for(t, now, out);
-    json_number("since_ns", waits, now.ns - t->since_ns, out);
+    json_number("since_ns", waits, ceasei_seen_ns(now, t->since_ms), out);
     fputc('}', out);
 }
 

@@ -228,7 +228,7 @@ static cease_error wait_for_one(struct select *s, struct slot *slots, size_t *re
         return CEASE_OK;
     }
     watch_ended(s);
-    ceasei_waits(s->waiter.parker.owner, CEASEI_WAIT_SELECT, s->count);
+    ceasei_waits(s->waiter.parker.owner, s->ctx, CEASEI_WAIT_SELECT, s->count);
     uint32_t by = ceasei_waiter_wait(&s->waiter, s->ctx);
     fired = by == CEASEI_BY_CTX ? s->count : by - CEASEI_BY_PEER;
     clean_up(s, fired);

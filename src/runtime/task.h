@@ -43,15 +43,16 @@ struct ceasei_task {
     ceasei_task_done *done;
     void *owner;
     const cease_place *place;
-    struct ceasei_arena *arena;   /* where its stack comes from: set at the stack's birth, kept */
-    enum ceasei_task_state state; /* atomic: looked at from outside, by see.c */
+    struct ceasei_arena *arena; /* where its stack comes from: set at the stack's birth, kept */
+    uint8_t state; /* enum ceasei_task_state; atomic: looked at from outside, by see.c           */
     bool borrows_ctx;
-    uint8_t wait; /* enum ceasei_wait; this and the next two are its worker's, for see.c         */
+    uint8_t wait; /* enum ceasei_wait; this and the next three are its worker's, for see.c       */
+    uint32_t wait_since_ms; /* the worker's last look at the clock before the wait, modulo 2^32  */
     uintptr_t wait_object;
-    int64_t wait_since_ns; /* the worker's last look at the clock before the wait               */
-    union {                /* one sanitizer at a time                                           */
-        void *fiber;       /* ThreadSanitizer's idea of this stack                              */
-        void *fake;        /* AddressSanitizer's                                                */
+    cease_ctx *wait_ctx; /* that the wait is under: alive while it waits; NULL: none            */
+    union {              /* one sanitizer at a time                                           */
+        void *fiber;     /* ThreadSanitizer's idea of this stack                              */
+        void *fake;      /* AddressSanitizer's                                                */
     };
 };
 
@@ -72,10 +73,13 @@ enum ceasei_wait {
     CEASEI_WAIT_NAMED,  /* a static string that completes "waits for"                             */
 };
 
-/* Says what the calling task is about to wait for; nothing on a plain thread, whose `self` is NULL. */
-static inline void ceasei_waits(struct ceasei_task *self, enum ceasei_wait wait, uintptr_t object)
+/* Says what the calling task is about to wait for, and under which context (NULL: none); nothing on a
+ * plain thread, whose `self` is NULL. */
+static inline void ceasei_waits(struct ceasei_task *self, cease_ctx *ctx, enum ceasei_wait wait,
+                                uintptr_t object)
 {
     if (self) {
+        self->wait_ctx = ctx;
         self->wait = (uint8_t)wait;
         self->wait_object = object;
     }

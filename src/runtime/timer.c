@@ -39,7 +39,7 @@ static cease_error sleep_task(struct ceasei_task *self, cease_ctx *ctx, cease_ti
     struct sleeper s = {.node.at = until, .in_heap = true};
     ceasei_waiter_init(&s.waiter);
     ceasei_heap_add(&w->sleepers, &s.node);
-    ceasei_waits(self, CEASEI_WAIT_SLEEP, (uintptr_t)until.ns);
+    ceasei_waits(self, ctx, CEASEI_WAIT_SLEEP, (uintptr_t)until.ns);
     uint32_t by = ceasei_waiter_wait(&s.waiter, ctx);
     if (s.in_heap) {
         ceasei_heap_remove(&w->sleepers, &s.node);

@@ -368,7 +368,7 @@ static void look_around(struct ceasei_worker *w)
         ceasei_panic(callback, "the callback that was added here has yielded; callbacks must not");
     }
     w->switches = CEASEI_SWITCHES;
-    w->now_ns = now.ns;
+    w->now_ms = (uint32_t)(now.ns / 1000000);
     if (CEASE_UNLIKELY(ceasei_load(&w->ask, RELAXED) != NULL)) {
         ceasei_see_answer(w);
     }

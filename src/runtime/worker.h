@@ -56,7 +56,7 @@ struct ceasei_worker {
     struct ceasei_heap sleepers;
     uint64_t id_next, id_end; /* a block of task ids */
     cease_time poll_at;       /* when the epoll is looked at next, while there is work */
-    int64_t now_ns;           /* the clock at the last look around */
+    uint32_t now_ms;          /* the clock at the last look around, modulo 2^32 */
     int64_t trim_at_ns;       /* when surplus stacks are given back; 0: not planned */
     bool spin;                /* the last sleep was so short that spinning would have caught it */
     int *errno_at;            /* the thread's errno: set when it starts */

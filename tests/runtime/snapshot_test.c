@@ -150,7 +150,7 @@ TEST(snapshot_of_a_known_tree_shows_each_task_below_its_context)
                            "\n          task ", ", started at ",
                            "snapshot_test.c:", " in scene_begin: waits "));
     CHECK_EVENTUALLY(SHOWS(": waits to receive from channel 0x", ", for "));
-    CHECK_EVENTUALLY(SHOWS(": waits to have slept 3.0 h more, for "));
+    CHECK_EVENTUALLY(SHOWS(": waits to have slept ", " h more, for "));
     CHECK_EVENTUALLY(SHOWS(": waits for its context's end or another wake, for "));
     CHECK_EVENTUALLY(SHOWS(": waits for the tasks of the group made at "));
     CHECK_EVENTUALLY(SHOWS(": waits for one of the 2 cases of a select, for "));
@@ -163,8 +163,12 @@ TEST(snapshot_of_a_known_tree_shows_each_task_below_its_context)
 
 static cease_error send_until_told(cease_ctx *ctx, void *arg)
 {
-    (void)cease_wait(ctx); /* done soon; it lingers, for the snapshot to see */
-    return sends(cease_background(), arg);
+    (void)cease_wait(ctx); /* done soon; it lingers in a join, for the snapshot to see */
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, sends, arg));
+    cease_error err = cease_group_wait(g);
+    cease_group_free(g);
+    return err;
 }
 
 TEST(snapshot_of_an_ended_context_says_why_and_where)
@@ -172,17 +176,38 @@ TEST(snapshot_of_an_ended_context_says_why_and_where)
     cease_canceler *stop;
     cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
     cease_chan *chan = cease_chan_new(sizeof(int), 0);
-    cease_group *g = cease_group_new(cease_background(), NULL);
     CHECK_OK(cease_go(ctx, send_until_told, chan));
     cease_cancel_cause(stop, 7, "the \"client\" went\taway");
     CHECK_EVENTUALLY(SHOWS("\n  cancel, ENDED: the \"client\" went\taway, at ",
-                           "in snapshot_of_an_ended_context", "waits to send on channel 0x"));
+                           "in snapshot_of_an_ended_context",
+                           "waits for the tasks of the group made at "));
+    CHECK_EVENTUALLY(SHOWS("waits to send on channel 0x"));
     int value;
     CHECK_OK(cease_chan_recv(cease_background(), chan, &value));
-    cease_group_free(g);
     cease_end(stop);
     cease_chan_unref(chan);
     CHECK_EVENTUALLY(cease_runtime_stop() == CEASE_OK);
+}
+
+static cease_error sleeps_under_its_own(cease_ctx *ctx, void *arg)
+{
+    cease_canceler *stop;
+    cease_ctx *mine = cease_with_timeout(ctx, cease_min(30), &stop);
+    cease_error err = sleeps(mine, arg);
+    cease_end(stop);
+    return err;
+}
+
+TEST(snapshot_of_a_wait_under_a_derived_context_shows_it_there_with_its_time)
+{
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, sleeps_under_its_own, NULL));
+    CHECK_EVENTUALLY(SHOWS("\n  cancel, made at ", "\n    deadline, ", " min left, made at ",
+                           "in sleeps_under_its_own", "\n      task ", ": waits to have slept ",
+                           " h more, for "));
+    (void)cease_group_stop(g);
+    cease_group_free(g);
+    CHECK_OK(cease_runtime_stop());
 }
 
 /* What python says about the JSON of now. */
@@ -344,6 +369,7 @@ TEST(snapshot_without_memory_says_so_and_keeps_nothing)
 {
     struct scene s;
     scene_begin(&s);
+    CHECK_EVENTUALLY(SHOWS("cease: 7 tasks") && SHOWS("in joins: waits for its context's end"));
     HARNESS_EACH_ALLOC_FAILS(n)
     {
         char *text = NULL;
