@@ -10,6 +10,7 @@
 #include "server.h"
 
 #include <cease/duration.h>
+#include <cease/http_debug.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -327,5 +328,7 @@ cease_error server_routes(struct app *app)
     for (size_t i = 0; i < sizeof assets / sizeof *assets && e == CEASE_OK; i++)
         e = cease_http_server_route(app->server, "GET", assets[i].path, handle_asset,
                                     (void *)(uintptr_t)&assets[i]);
+    if (e == CEASE_OK)
+        e = cease_http_server_debug(app->server, NULL); /* for this machine only */
     return e;
 }

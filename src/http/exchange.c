@@ -187,6 +187,9 @@ static cease_dur time_limit(struct ceasei_http_exchange *x)
     cease_dur own = x->route->opts.request_timeout.ns != 0 ? x->route->opts.request_timeout
                                                            : x->server->opts.request_timeout;
     cease_dur asked = ceasei_deadline_of(&x->head, x->in, &bad);
+    if (asked.ns != INT64_MAX) {
+        ceasei_http_metrics_deadline(&x->server->metrics, asked);
+    }
     if (bad > 0) {
         ceasei_add(&x->server->bad_deadline_total, bad, RELAXED);
     }
@@ -268,6 +271,9 @@ static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct 
 
 static void write_log(struct ceasei_http_exchange *x, const struct outcome *o, bool readable)
 {
+    int status = o->gone ? 499 : x->res.status;
+    cease_dur elapsed = cease_time_sub(cease_now(), x->start);
+    ceasei_http_metrics_note(&x->server->metrics, status, o->cause_code, elapsed);
     if (!x->server->opts.log) {
         return;
     }
@@ -275,9 +281,9 @@ static void write_log(struct ceasei_http_exchange *x, const struct outcome *o, b
         .peer = cease_http_request_peer(&x->req),
         .method = readable ? x->req.method : "-",
         .target = readable ? x->req.target : "-",
-        .status = o->gone ? 499 : x->res.status,
+        .status = status,
         .bytes = x->res.sent,
-        .elapsed = cease_time_sub(cease_now(), x->start),
+        .elapsed = elapsed,
         .error = o->error,
         .cause_code = o->cause_code,
         .cause_text = o->cause_text,

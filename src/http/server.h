@@ -5,6 +5,7 @@
 #ifndef CEASE_HTTP_SERVER_H
 #define CEASE_HTTP_SERVER_H
 
+#include "http/metrics.h"
 #include "http/parse.h"
 #include "http/route.h"
 
@@ -27,6 +28,7 @@ struct cease_http_server {
     uint64_t connections_total, requests_total, bad_total, busy_total,
         bad_deadline_total;               /* atomic */
     uint32_t connections, idle, requests; /* atomic */
+    struct ceasei_http_metrics metrics;
 };
 
 /* One call of serve. All but `draining` is set before the first connection. */
