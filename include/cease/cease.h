@@ -20,5 +20,6 @@
 #include <cease/snapshot.h>
 #include <cease/task.h>
 #include <cease/time.h>
+#include <cease/trace.h>
 
 #endif

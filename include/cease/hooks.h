@@ -207,6 +207,22 @@ CEASE_PUBLIC size_t cease_live_count(void);
  */
 CEASE_PUBLIC size_t cease_child_count(const cease_ctx *ctx);
 
+/* Told about each context that somebody or its deadline ends; not about those below it, which end with it.
+ * `error` is CEASE_ECANCELED or CEASE_EDEADLINE, `place` the canceller's, NULL for a deadline. Others wait for
+ * the end of ctx meanwhile: it must return soon, take no lock for long, and ask nothing about ctx. */
+typedef void cease_end_fn(const cease_ctx *ctx, cease_error error, const cease_place *place);
+
+/* Sets who is told about the end of contexts, for tracing; NULL, the default, is nobody. One for the process.
+ * A call that has begun may still go on when this returns.
+ *
+ * Parks: no
+ * Callers: any thread
+ * Owns: nothing
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_on_end(cease_end_fn *fn);
+
 /* What can be seen of a context from outside: for snapshots and debuggers. */
 typedef struct cease_ctx_info {
     size_t size;         /* set by the caller: sizeof(cease_ctx_info)                       */

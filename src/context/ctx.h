@@ -304,6 +304,7 @@ void ceasei_after_stop_helpers(void);
 
 /* hooks.c */
 extern const cease_hooks *ceasei_hooks; /* atomic */
+extern cease_end_fn *ceasei_on_end;     /* atomic */
 cease_time ceasei_coarse_now(void);
 uint64_t ceasei_task_id(void);
 

@@ -391,6 +391,19 @@ static void end_again(struct ceasei_node *node)
     ceasei_release(&node->ctx);
 }
 
+/* For a trace. With the claim held: the first thing that anybody could see of this end. */
+static inline void tell_end(const struct ceasei_node *node, const struct ceasei_reason *reason)
+{
+#ifndef CEASE_INTERLEAVE
+    cease_end_fn *fn = ceasei_load(&ceasei_on_end, ACQUIRE);
+    if (CEASE_UNLIKELY(fn != NULL))
+        fn(&node->ctx, reason->error, reason->error == CEASE_EDEADLINE ? NULL : reason->place);
+#else
+    (void)node;
+    (void)reason;
+#endif
+}
+
 bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
 {
     if (reason->error != CEASE_EDEADLINE && (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0)
@@ -404,6 +417,7 @@ bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
             end_again(node);
         return false;
     }
+    tell_end(node, reason);
     uint32_t bits = reason->error == CEASE_EDEADLINE ? WORD_DEADLINE : 0;
     if (!is_quiet(node)) {
         end_busy(node, reason, bits);

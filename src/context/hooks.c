@@ -21,6 +21,13 @@ const cease_hooks *cease_hooks_installed(void)
     return ceasei_load(&ceasei_hooks, ACQUIRE);
 }
 
+cease_end_fn *ceasei_on_end;
+
+void cease_on_end(cease_end_fn *fn)
+{
+    ceasei_store(&ceasei_on_end, fn, RELEASE);
+}
+
 /* ----- time ----- */
 
 static cease_time read_clock(clockid_t id)

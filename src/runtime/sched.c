@@ -22,6 +22,7 @@
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/switch.h"
+#include "runtime/trace.h"
 
 #include <sched.h>
 
@@ -126,6 +127,7 @@ struct ceasei_task *ceasei_sched_next(struct ceasei_worker *w)
 void ceasei_sched_ready(struct ceasei_task *task)
 {
     struct ceasei_worker *w = task->worker, *here = ceasei_worker_self;
+    ceasei_trace(CEASEI_TRACE_WAKE, task, NULL);
     if (w == here) {
         ceasei_ready_push(w, task);
         return;
@@ -221,8 +223,10 @@ static inline void block(struct ceasei_task *self)
     struct ceasei_task *next = next_task(w);
     if (next != self) {
         uint64_t modes = ceasei_modes_leave();
+        ceasei_trace(CEASEI_TRACE_PARK, self, NULL);
         switch_to(w, next, &self->sp, &self->fake);
         arrive(w, self->fake);
+        ceasei_trace(CEASEI_TRACE_RUN, self, NULL);
         ceasei_modes_arrive(modes);
     }
     self->wait = CEASEI_WAIT_PARKED; /* unless the next wait says what it is for */
@@ -256,7 +260,9 @@ void ceasei_sched_main(void)
     struct ceasei_task *self = w->current;
     arrive(w, NULL);
     *w->errno_at = 0;
+    ceasei_trace(CEASEI_TRACE_BEGIN, self, self->place);
     cease_error result = self->fn(self->ctx, self->arg);
+    ceasei_trace(CEASEI_TRACE_END, self, NULL);
     if (!self->borrows_ctx) {
         cease_unref(self->ctx);
     }

@@ -6,6 +6,7 @@
 
 #include "base/panic.h"
 #include "runtime/runtime.h"
+#include "runtime/trace.h"
 
 #include <cease/hooks.h>
 
@@ -39,6 +40,7 @@ static cease_error start_inside(const struct ceasei_task_start *start, struct ce
     cease_error err = task_new(start, w, &task);
     if (CEASE_LIKELY(err == CEASE_OK)) {
         ceasei_store(&w->begun, w->begun + 1, RELEASE);
+        ceasei_trace(CEASEI_TRACE_SPAWN, NULL, start->place);
         ceasei_sched_push_new(w, task);
     }
     return err;
@@ -54,6 +56,7 @@ static cease_error start_outside(const struct ceasei_task_start *start)
     }
     err = task_new(start, NULL, &task);
     if (err == CEASE_OK) {
+        ceasei_trace(CEASEI_TRACE_SPAWN, NULL, start->place);
         ceasei_lock(&rt->outside_lock);
         ceasei_queue_push(&rt->outside, task);
         ceasei_store(&rt->outside_begun, rt->outside_begun + 1, RELEASE);

@@ -264,3 +264,31 @@ TEST(watch_removedSynchronously_isGone)
     CHECK_EQ(calls, 0);
     cease_end(stop);
 }
+
+static int told_canceled, told_deadline;
+
+static void note_end(const cease_ctx *ctx, cease_error error, const cease_place *place)
+{
+    CHECK(ctx != NULL);
+    CHECK((place == NULL) == (error == CEASE_EDEADLINE));
+    *(error == CEASE_EDEADLINE ? &told_deadline : &told_canceled) += 1;
+}
+
+TEST(onEnd_ofAContextWithAndWithoutChildren_isToldOnceEach)
+{
+    cease_canceler *stop, *stop_child, *stop_late;
+    cease_on_end(note_end);
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_ctx *child = cease_with_cancel(ctx, &stop_child);
+    cease_ctx *late = cease_with_timeout(ctx, cease_ms(1), &stop_late);
+    CHECK_ERR(cease_wait(late), CEASE_EDEADLINE);
+    cease_cancel(stop);
+    CHECK(cease_done(child));
+    cease_cancel(stop_child);
+    cease_end(stop_late);
+    cease_end(stop_child);
+    cease_end(stop);
+    cease_on_end(NULL);
+    CHECK_EQ(told_canceled, 1);
+    CHECK_EQ(told_deadline, 1);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trace.h: the points at which a trace listens, and what passes from the workers to the file.
+ */
+#ifndef CEASE_RUNTIME_TRACE_H
+#define CEASE_RUNTIME_TRACE_H
+
+#include "base/atomic.h"
+#include "runtime/task.h"
+
+#include <cease/hooks.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum ceasei_trace_kind {
+    CEASEI_TRACE_SPAWN, /* the calling task or thread starts another one */
+    CEASEI_TRACE_BEGIN, /* a task's first instant; then it runs until PARK or END */
+    CEASEI_TRACE_RUN,   /* it is back from a wait */
+    CEASEI_TRACE_PARK,
+    CEASEI_TRACE_END,
+    CEASEI_TRACE_WAKE, /* somebody has made it ready */
+    CEASEI_TRACE_CANCEL,
+    CEASEI_TRACE_DEADLINE,
+};
+
+struct ceasei_trace_event {
+    int64_t at_ns;
+    uint64_t task;            /* 0: none */
+    uintptr_t ctx;            /* an address, for comparing; of a task: that it was started under */
+    const cease_place *place; /* BEGIN: of the task's start; CANCEL: the canceller's */
+    const cease_place *made;  /* BEGIN: of its context's making; may be NULL */
+    uint8_t kind;
+    uint8_t wait; /* PARK: enum ceasei_wait */
+};
+
+extern uint32_t ceasei_tracing; /* atomic: a trace is taken */
+
+/* trace.c */
+void ceasei_trace_put(enum ceasei_trace_kind kind, const struct ceasei_task *task,
+                      const cease_place *place);
+
+static inline void ceasei_trace(enum ceasei_trace_kind kind, const struct ceasei_task *task,
+                                const cease_place *place)
+{
+    if (CEASE_UNLIKELY(ceasei_load(&ceasei_tracing, RELAXED) != 0)) {
+        ceasei_trace_put(kind, task, place);
+    }
+}
+
+/* trace_write.c: the file. One thread at a time. */
+struct ceasei_trace_file;
+struct ceasei_trace_file *ceasei_trace_file_new(FILE *out); /* NULL without memory */
+/* `worker` is UINT32_MAX for plain threads. */
+void ceasei_trace_file_put(struct ceasei_trace_file *f, uint32_t worker,
+                           const struct ceasei_trace_event *e);
+/* Ends the file's text and frees f; true when something could not be remembered. */
+bool ceasei_trace_file_end(struct ceasei_trace_file *f, uint64_t lost, int64_t now_ns);
+
+#endif
