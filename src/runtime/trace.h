@@ -11,6 +11,9 @@
 #include <cease/hooks.h>
 #include <stdint.h>
 #include <stdio.h>
+#if defined(CEASEI_HAVE_SDT)
+#include <sys/sdt.h>
+#endif
 
 enum ceasei_trace_kind {
     CEASEI_TRACE_SPAWN, /* the calling task or thread starts another one */
@@ -39,9 +42,38 @@ extern uint32_t ceasei_tracing; /* atomic: a trace is taken */
 void ceasei_trace_put(enum ceasei_trace_kind kind, const struct ceasei_task *task,
                       const cease_place *place);
 
-static inline void ceasei_trace(enum ceasei_trace_kind kind, const struct ceasei_task *task,
-                                const cease_place *place)
+/* Static probes (sys/sdt.h), for SystemTap, bpftrace and perf: one instruction that does nothing each. `kind`
+ * is a constant, so one of them is left. */
+static inline __attribute__((always_inline)) void ceasei_probe(enum ceasei_trace_kind kind,
+                                                               const struct ceasei_task *task,
+                                                               const cease_place *place)
 {
+#if defined(CEASEI_HAVE_SDT)
+    if (kind == CEASEI_TRACE_SPAWN) {
+        DTRACE_PROBE1(cease, task__spawn, place);
+    } else if (kind == CEASEI_TRACE_BEGIN) {
+        DTRACE_PROBE1(cease, task__begin, task->id);
+    } else if (kind == CEASEI_TRACE_PARK) {
+        DTRACE_PROBE3(cease, task__park, task->id, task->wait, task->wait_object);
+    } else if (kind == CEASEI_TRACE_RUN) {
+        DTRACE_PROBE1(cease, task__run, task->id);
+    } else if (kind == CEASEI_TRACE_WAKE) {
+        DTRACE_PROBE1(cease, task__wake, task->id);
+    } else if (kind == CEASEI_TRACE_END) {
+        DTRACE_PROBE1(cease, task__end, task->id);
+    }
+#else
+    (void)kind;
+    (void)task;
+    (void)place;
+#endif
+}
+
+static inline __attribute__((always_inline)) void ceasei_trace(enum ceasei_trace_kind kind,
+                                                               const struct ceasei_task *task,
+                                                               const cease_place *place)
+{
+    ceasei_probe(kind, task, place);
     if (CEASE_UNLIKELY(ceasei_load(&ceasei_tracing, RELAXED) != 0)) {
         ceasei_trace_put(kind, task, place);
     }
