@@ -65,6 +65,17 @@ static int program_words(char **words, char *storage, size_t size)
     return count;
 }
 
+/* Whoever started the tests may ignore signals (a shell does that to what it puts into the background),
+ * and an ignored signal stays ignored over exec. */
+static void reset_signals(void)
+{
+    for (int sig = 1; sig <= SIGRTMAX; sig++)
+        signal(sig, SIG_DFL); /* fails for SIGKILL, SIGSTOP and the C library's own two */
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 _Noreturn static void start_case(const struct harness_case *c, int output, const char *program,
                                  bool trace)
 {
@@ -85,9 +96,7 @@ _Noreturn static void start_case(const struct harness_case *c, int output, const
         _exit(HARNESS_EXIT_FAILED);
     if (null > 2)
         close(null);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    reset_signals();
     execvp(words[0], words);
     dprintf(2, "cannot execute %s: %s\n", words[0], strerror(errno));
     _exit(HARNESS_EXIT_FAILED);

@@ -27,6 +27,19 @@ TEST(pass_plain)
     CHECK_ERR(-22, -22);
 }
 
+/* self_test.py starts this with a signal ignored and one blocked. */
+TEST(pass_signals_are_as_after_boot)
+{
+    sigset_t mask;
+    CHECK_EQ(sigprocmask(SIG_SETMASK, NULL, &mask), 0);
+    for (int sig = 1; sig <= SIGRTMAX; sig++) {
+        struct sigaction now = {0};
+        CHECK_EQ(sigismember(&mask, sig) == 1, 0);
+        if (sigaction(sig, NULL, &now) == 0)
+            CHECK(now.sa_handler != SIG_IGN);
+    }
+}
+
 TEST(pass_evaluates_once)
 {
     int n = 0;

@@ -8,6 +8,7 @@ first: it must see each kind of failure that the sample commits on purpose.
 """
 import fnmatch
 import os
+import signal
 import subprocess
 import sys
 
@@ -61,6 +62,9 @@ def check(condition, what, text=''):
 
 def main():
     program = sys.argv[1]
+    # As in the background of a shell: what is tested must not notice.
+    signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     cases = run(program, '--list', status=0).split()
     # Sanitizers bring their own malloc: AddressSanitizer tells of the leak, ThreadSanitizer cannot.
     traits = run(program, '--traits', status=0).split()
