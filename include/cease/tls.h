@@ -7,7 +7,7 @@
  *     cease_tls *tls = cease_tls_client(trust, conn, "example.com");   // consumes conn
  *     e = cease_tls_handshake(ctx, tls);
  *     if (e == CEASE_ETLS) puts(cease_tls_why(tls));                   // "certificate has expired"
- *     e = cease_tls_write(ctx, tls, "GET / HTTP/1.0\r\n\r\n", 18);
+ *     e = cease_tls_write(ctx, tls, "GET / HTTP/1.0\r\n\r\n", 18, NULL);
  *     …
  *     cease_tls_close(tls);
  *     cease_tls_config_unref(trust);
@@ -23,6 +23,7 @@
 #include <cease/context.h>
 #include <cease/error.h>
 #include <cease/net.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 CEASE_BEGIN_DECLS
@@ -31,11 +32,22 @@ typedef struct cease_tls_config
     cease_tls_config;               /* whom to trust, or who one is; shared, counted */
 typedef struct cease_tls cease_tls; /* one connection */
 
-/* Whom a client trusts. */
+/* Whom a client trusts, and what it speaks. Borrowed during the call. */
 typedef struct cease_tls_client_opts {
-    size_t size;         /* sizeof(cease_tls_client_opts) */
-    const char *ca_file; /* PEM certificates; NULL: those of the system */
+    size_t size;             /* sizeof(cease_tls_client_opts) */
+    const char *ca_file;     /* PEM certificates; NULL: those of the system */
+    const char *const *alpn; /* protocols to offer ("h2", "http/1.1"), the best first, NULL at the
+                              * end; NULL: none (ALPN, RFC 7301) */
 } cease_tls_client_opts;
+
+/* Who a server is, and what it speaks. Borrowed during the call. */
+typedef struct cease_tls_server_opts {
+    size_t size;                  /* sizeof(cease_tls_server_opts) */
+    const char *certificate_file; /* PEM: its certificate, then those that lead to a trusted one */
+    const char *key_file;         /* PEM: the certificate's private key */
+    const char *const *alpn; /* protocols to choose from, the best first, NULL at the end; a client
+                                   * that offers some, but none of these, is refused; NULL: ignored */
+} cease_tls_server_opts;
 
 /* Makes a client's configuration. opts may be NULL. There is no way to switch off verification.
  *
@@ -48,16 +60,17 @@ typedef struct cease_tls_client_opts {
  */
 CEASE_PUBLIC cease_tls_config *cease_tls_client_new(const cease_tls_client_opts *opts);
 
-/* Makes a server's configuration: a certificate chain and its key, PEM files.
+/* Makes a server's configuration.
  *
  * Parks: never; reads files.
  * Callers: any.
  * Owns: *ret_config is yours: cease_tls_config_unref.
  * Errors: CEASE_ENOENT (a file cannot be read), CEASE_ETLS (not a certificate, or not its key),
+ *     CEASE_EINVAL (no file is named, or a protocol's name is empty or above 255 bytes),
  *     CEASE_ENOMEM.
  * Since: 0.1
  */
-CEASE_PUBLIC cease_error cease_tls_server_new(const char *certificate_file, const char *key_file,
+CEASE_PUBLIC cease_error cease_tls_server_new(const cease_tls_server_opts *opts,
                                               cease_tls_config **ret_config);
 
 /* Takes another share of a configuration.
@@ -126,8 +139,9 @@ CEASE_PUBLIC cease_error cease_tls_handshake(cease_ctx *ctx, cease_tls *tls);
 CEASE_PUBLIC cease_error cease_tls_read(cease_ctx *ctx, cease_tls *tls, void *buf, size_t size,
                                         size_t *ret_count);
 
-/* Writes all of it. After an error of the context the rest of what was encrypted is sent first by the
- * next write: a stream cannot be taken up in the middle of a record.
+/* Writes all of it. *ret_count (which may be NULL) is written on errors too: how many of the bytes
+ * were encrypted. They count as written: what of them the kernel has not taken yet, the next write or
+ * shutdown sends first, since a stream cannot be taken up in the middle of a record.
  *
  * Parks: until the kernel has taken everything.
  * Callers: one task at a time.
@@ -136,7 +150,7 @@ CEASE_PUBLIC cease_error cease_tls_read(cease_ctx *ctx, cease_tls *tls, void *bu
  * Since: 0.1
  */
 CEASE_PUBLIC cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const void *buf,
-                                         size_t size);
+                                         size_t size, size_t *ret_count);
 
 /* Says that nothing more will be written, and ends the connection's sending half.
  *
@@ -147,6 +161,40 @@ CEASE_PUBLIC cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const v
  * Since: 0.1
  */
 CEASE_PUBLIC cease_error cease_tls_shutdown(cease_ctx *ctx, cease_tls *tls);
+
+/* The protocol that both sides have agreed on (ALPN), such as "h2"; NULL when there is none, or before
+ * the handshake is done.
+ *
+ * Parks: never.
+ * Callers: one task at a time.
+ * Owns: the text is the connection's, valid until it is closed.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_tls_alpn(const cease_tls *tls);
+
+/* The connection underneath: to guard it, to wait for bytes without a task, to ask for its peer's
+ * address. Reading from it or writing to it breaks the stream.
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: nothing: it is closed with tls; cease_conn_ref keeps it.
+ * Errors: none; NULL for NULL.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_conn *cease_tls_conn(const cease_tls *tls);
+
+/* Whether bytes have been taken from the connection that no read has delivered yet. Such a read may
+ * still have to wait for the rest of a record. Who waits with cease_conn_on_readable asks this first:
+ * the connection knows nothing of those bytes.
+ *
+ * Parks: never.
+ * Callers: one task at a time.
+ * Owns: nothing.
+ * Errors: none; false for NULL.
+ * Since: 0.1
+ */
+CEASE_PUBLIC bool cease_tls_pending(const cease_tls *tls);
 
 /* What the last CEASE_ETLS was about, in words; "" when there was none.
  *

@@ -10,96 +10,23 @@
  * OpenSSL keeps its errors in a queue of the thread. So the queue is emptied before each of its calls
  * and read right after, with no park in between; what it says becomes `why`.
  *
- * A connection belongs to one task at a time; a configuration is OpenSSL's own counted object.
+ * A connection belongs to one task at a time; it has a share of its configuration.
  */
-#include <cease/tls.h>
+#include "tls/config.h"
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct cease_tls {
     SSL *ssl;
-    BIO *in, *out; /* the SSL's: what has come, and what is to be sent */
+    cease_tls_config *config; /* a share */
+    BIO *in, *out;            /* the SSL's: what has come, and what is to be sent */
     cease_conn *conn;
     char why[256];
 };
-
-/* A cease_tls_config is an SSL_CTX: nothing has to be added to it. */
-static SSL_CTX *ctx_of(cease_tls_config *config)
-{
-    return (SSL_CTX *)config;
-}
-
-/* ---- configurations ---- */
-
-static SSL_CTX *config_new(const SSL_METHOD *method)
-{
-    SSL_CTX *c = SSL_CTX_new(method);
-    if (c) {
-        SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
-        SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
-        SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
-    }
-    return c;
-}
-
-cease_tls_config *cease_tls_client_new(const cease_tls_client_opts *opts)
-{
-    SSL_CTX *c = config_new(TLS_client_method());
-    if (!c) {
-        return NULL;
-    }
-    SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
-    int ok = opts && opts->ca_file ? SSL_CTX_load_verify_file(c, opts->ca_file)
-                                   : SSL_CTX_set_default_verify_paths(c);
-    if (ok != 1) {
-        SSL_CTX_free(c);
-        c = NULL;
-    }
-    ERR_clear_error();
-    return (cease_tls_config *)c;
-}
-
-cease_error cease_tls_server_new(const char *certificate_file, const char *key_file,
-                                 cease_tls_config **ret_config)
-{
-    if (access(certificate_file, R_OK) != 0 || access(key_file, R_OK) != 0) {
-        return CEASE_ENOENT;
-    }
-    SSL_CTX *c = config_new(TLS_server_method());
-    if (!c) {
-        return CEASE_ENOMEM;
-    }
-    bool ok = SSL_CTX_use_certificate_chain_file(c, certificate_file) == 1 &&
-              SSL_CTX_use_PrivateKey_file(c, key_file, SSL_FILETYPE_PEM) == 1 &&
-              SSL_CTX_check_private_key(c) == 1;
-    ERR_clear_error();
-    if (!ok) {
-        SSL_CTX_free(c);
-        return CEASE_ETLS;
-    }
-    *ret_config = (cease_tls_config *)c;
-    return CEASE_OK;
-}
-
-cease_tls_config *cease_tls_config_ref(cease_tls_config *config)
-{
-    if (config) {
-        SSL_CTX_up_ref(ctx_of(config));
-    }
-    return config;
-}
-
-cease_tls_config *cease_tls_config_unref(cease_tls_config *config)
-{
-    SSL_CTX_free(ctx_of(config)); /* NULL is fine */
-    return NULL;
-}
 
 /* ---- connections ---- */
 
@@ -111,7 +38,8 @@ static cease_tls *tls_new(cease_tls_config *config, cease_conn *take_conn)
         return NULL;
     }
     t->conn = take_conn;
-    t->ssl = SSL_new(ctx_of(config));
+    t->config = cease_tls_config_ref(config);
+    t->ssl = SSL_new(config->ctx);
     BIO *in = BIO_new(BIO_s_mem());
     BIO *out = BIO_new(BIO_s_mem());
     if (!t->ssl || !in || !out) {
@@ -164,6 +92,7 @@ void cease_tls_close(cease_tls *tls)
 {
     if (tls) {
         SSL_free(tls->ssl);
+        cease_tls_config_unref(tls->config);
         cease_conn_close(tls->conn);
         free(tls);
     }
@@ -172,6 +101,26 @@ void cease_tls_close(cease_tls *tls)
 const char *cease_tls_why(const cease_tls *tls)
 {
     return tls ? tls->why : "out of memory";
+}
+
+const char *cease_tls_alpn(const cease_tls *tls)
+{
+    const unsigned char *name = NULL;
+    unsigned size = 0;
+    if (tls && SSL_is_init_finished(tls->ssl)) {
+        SSL_get0_alpn_selected(tls->ssl, &name, &size);
+    }
+    return name ? ceasei_tls_alpn_text(tls->config, name, size) : NULL;
+}
+
+cease_conn *cease_tls_conn(const cease_tls *tls)
+{
+    return tls ? tls->conn : NULL;
+}
+
+bool cease_tls_pending(const cease_tls *tls)
+{
+    return tls && (SSL_has_pending(tls->ssl) || BIO_pending(tls->in) > 0);
 }
 
 /* ---- moving bytes ---- */
@@ -300,10 +249,12 @@ cease_error cease_tls_read(cease_ctx *ctx, cease_tls *tls, void *buf, size_t siz
     return e;
 }
 
-cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const void *buf, size_t size)
+cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const void *buf, size_t size,
+                            size_t *ret_count)
 {
     static const size_t PIECE = 64 * 1024; /* bounds the outgoing buffer */
     const char *p = buf;
+    size_t done = 0;
     cease_error e = enter(ctx, tls);
     if (e == CEASE_OK && !SSL_is_init_finished(tls->ssl)) {
         e = cease_tls_handshake(ctx, tls);
@@ -311,13 +262,15 @@ cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const void *buf, siz
     if (e == CEASE_OK) {
         e = flush(ctx, tls); /* what an earlier call could not send */
     }
-    while (e == CEASE_OK && size > 0) {
+    while (e == CEASE_OK && done < size) {
         size_t n = 0;
         ERR_clear_error();
-        int r = SSL_write_ex(tls->ssl, p, size < PIECE ? size : PIECE, &n);
+        int r = SSL_write_ex(tls->ssl, p + done, size - done < PIECE ? size - done : PIECE, &n);
+        done += r == 1 ? n : 0;
         e = r == 1 ? flush(ctx, tls) : serve(ctx, tls, r);
-        p += n;
-        size -= n;
+    }
+    if (ret_count) {
+        *ret_count = done;
     }
     return e;
 }

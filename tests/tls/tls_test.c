@@ -58,6 +58,7 @@ struct peer {
     cease_tls_config *config;
     cease_error error;
     size_t count; /* bytes that it has echoed */
+    const char *alpn;
     enum { ECHO, CUT } what;
 };
 
@@ -70,10 +71,11 @@ static cease_error server_task(cease_ctx *ctx, void *arg)
     CHECK_OK(cease_listener_accept(ctx, p->l, &c));
     cease_tls *t = cease_tls_server(p->config, c);
     p->error = cease_tls_handshake(ctx, t);
+    p->alpn = cease_tls_alpn(t); /* valid as long as the configuration */
     while (p->error == CEASE_OK && p->what == ECHO) {
         p->error = cease_tls_read(ctx, t, buf, sizeof buf, &n);
         if (p->error == CEASE_OK) {
-            p->error = cease_tls_write(ctx, t, buf, n);
+            p->error = cease_tls_write(ctx, t, buf, n, NULL);
             p->count += n;
         }
     }
@@ -87,14 +89,19 @@ static cease_error server_task(cease_ctx *ctx, void *arg)
 static struct peer peer;
 static cease_group *group;
 static cease_tls_config *trust;
+static const char *const *server_alpn, *const *client_alpn;
 
 static cease_conn *begin(bool trusting)
 {
     char address[CEASE_ADDRESS_SIZE];
     cease_conn *c = NULL;
-    cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = cert_file};
+    cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = cert_file, .alpn = client_alpn};
     make_certificate();
-    CHECK_OK(cease_tls_server_new(cert_file, key_file, &peer.config));
+    const cease_tls_server_opts server = {.size = sizeof server,
+                                          .certificate_file = cert_file,
+                                          .key_file = key_file,
+                                          .alpn = server_alpn};
+    CHECK_OK(cease_tls_server_new(&server, &peer.config));
     trust = cease_tls_client_new(trusting ? &opts : NULL);
     CHECK(trust != NULL);
     CHECK_OK(cease_listen(root(), "127.0.0.1:0", NULL, &peer.l));
@@ -132,7 +139,7 @@ TEST(tls_exchange_of_large_data_comes_back_whole)
     char back[7000];
     for (size_t at = 0; at < SIZE;) { /* in turns: the echo must not fill both directions */
         size_t piece = SIZE - at < 30000 ? SIZE - at : 30000;
-        CHECK_OK(cease_tls_write(root(), t, data + at, piece));
+        CHECK_OK(cease_tls_write(root(), t, data + at, piece, NULL));
         for (size_t end = at + piece; at < end;) {
             size_t n = 0;
             CHECK_OK(cease_tls_read(root(), t, back, sizeof back, &n));
@@ -229,9 +236,11 @@ TEST(tls_read_ends_with_its_context_and_goes_on_under_another)
     cease_canceler *stop;
     cease_ctx *ctx = cease_with_timeout(root(), cease_ms(20), &stop);
     CHECK_ERR(cease_tls_read(ctx, t, buf, sizeof buf, &n), CEASE_EDEADLINE);
-    CHECK_ERR(cease_tls_write(ctx, t, "abc", 3), CEASE_EDEADLINE);
+    CHECK_ERR(cease_tls_write(ctx, t, "abc", 3, &n), CEASE_EDEADLINE);
+    CHECK_EQ(n, 0);
     cease_end(stop);
-    CHECK_OK(cease_tls_write(root(), t, "abc", 3));
+    CHECK_OK(cease_tls_write(root(), t, "abc", 3, &n));
+    CHECK_EQ(n, 3);
     CHECK_OK(cease_tls_read(root(), t, buf, sizeof buf, &n));
     CHECK_EQ(n, 3);
     CHECK_OK(cease_tls_shutdown(root(), t));
@@ -239,14 +248,99 @@ TEST(tls_read_ends_with_its_context_and_goes_on_under_another)
     finish();
 }
 
-TEST(tls_server_files_that_are_wrong_are_refused)
+static const char *const both[] = {"h2", "http/1.1", NULL};
+static const char *const old_only[] = {"http/1.1", NULL};
+static const char *const other_only[] = {"dot", NULL};
+
+/* What both agree on, and what each side was told of it. */
+static void check_alpn(const char *const *of_client, const char *const *of_server, const char *want)
+{
+    client_alpn = of_client;
+    server_alpn = of_server;
+    cease_conn *c = begin(true);
+    cease_tls *t = cease_tls_client(trust, c, "localhost");
+    CHECK_PTR(cease_tls_alpn(t), NULL);
+    CHECK_PTR(cease_tls_conn(t), c);
+    CHECK_OK(cease_tls_handshake(root(), t));
+    const char *got = cease_tls_alpn(t);
+    CHECK_STR(got ? got : "none", want);
+    CHECK_OK(cease_tls_shutdown(root(), t));
+    cease_tls_close(t);
+    CHECK_OK(cease_group_wait(group));
+    CHECK_STR(peer.alpn ? peer.alpn : "none", want);
+    finish();
+}
+
+TEST(tls_alpn_takes_the_first_of_the_servers_that_the_client_offers)
+{
+    check_alpn(both, both, "h2");
+}
+
+TEST(tls_alpn_takes_what_the_client_has)
+{
+    check_alpn(old_only, both, "http/1.1");
+}
+
+TEST(tls_alpn_without_a_list_on_either_side_is_none)
+{
+    check_alpn(NULL, both, "none");
+}
+
+TEST(tls_alpn_that_the_server_does_not_know_is_ignored)
+{
+    check_alpn(both, NULL, "none");
+}
+
+TEST(tls_alpn_without_a_common_protocol_is_refused_in_words)
+{
+    client_alpn = other_only;
+    server_alpn = both;
+    cease_conn *c = begin(true);
+    cease_tls *t = cease_tls_client(trust, c, "localhost");
+    CHECK_ERR(cease_tls_handshake(root(), t), CEASE_ETLS);
+    CHECK_STR(cease_tls_why(t), "tlsv1 alert no application protocol");
+    cease_tls_close(t);
+    finish();
+    CHECK_ERR(peer.error, CEASE_ETLS);
+}
+
+TEST(tls_alpn_names_that_are_no_names_are_refused)
+{
+    static char longest[257];
+    memset(longest, 'x', 256);
+    const char *const rows[][2] = {{"", NULL}, {longest, NULL}};
+    make_certificate();
+    for (size_t i = 0; i < 2; i++) {
+        cease_tls_config *config = NULL;
+        const cease_tls_client_opts client = {.size = sizeof client, .alpn = rows[i]};
+        const cease_tls_server_opts server = {.size = sizeof server,
+                                              .certificate_file = cert_file,
+                                              .key_file = key_file,
+                                              .alpn = rows[i]};
+        CHECK_PTR(cease_tls_client_new(&client), NULL);
+        CHECK_ERR(cease_tls_server_new(&server, &config), CEASE_EINVAL);
+        CHECK_PTR(config, NULL);
+    }
+    OPENSSL_cleanup();
+}
+
+static cease_error server_from(const char *certificate, const char *key)
 {
     cease_tls_config *config = NULL;
-    make_certificate();
-    CHECK_ERR(cease_tls_server_new("/nonexistent", key_file, &config), CEASE_ENOENT);
-    CHECK_ERR(cease_tls_server_new(key_file, key_file, &config), CEASE_ETLS);
-    CHECK_ERR(cease_tls_server_new(cert_file, cert_file, &config), CEASE_ETLS);
+    const cease_tls_server_opts opts = {
+        .size = sizeof opts, .certificate_file = certificate, .key_file = key};
+    cease_error e = cease_tls_server_new(&opts, &config);
     CHECK_PTR(config, NULL);
+    return e;
+}
+
+TEST(tls_server_files_that_are_wrong_are_refused)
+{
+    make_certificate();
+    CHECK_ERR(server_from("/nonexistent", key_file), CEASE_ENOENT);
+    CHECK_ERR(server_from(key_file, key_file), CEASE_ETLS);
+    CHECK_ERR(server_from(cert_file, cert_file), CEASE_ETLS);
+    CHECK_ERR(server_from(cert_file, NULL), CEASE_EINVAL);
     cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = "/nonexistent"};
     CHECK_PTR(cease_tls_client_new(&opts), NULL);
     OPENSSL_cleanup();
