@@ -3,16 +3,12 @@
  * request.c: what a handler can ask of its request, and the body as it comes in.
  *
  * Header fields stay where they were read; a name or value becomes a C string when it is asked for,
- * by a NUL over the ':' or the white space behind it, which the parser has left for that.
- *
- * A body of known length is read straight into the caller's memory, never further than its end, so
- * nothing of the next request gets there. A chunked one goes through the input buffer behind the head,
- * since only the decoder knows where it ends; what follows its end stays there for the next request.
+ * by a NUL over the ':' or the white space behind it, which the parser has left for that. The body's
+ * bytes come from the carrier; its limits are kept here.
  */
 #include "http/server.h"
 #include "http/url.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const char *cease_http_request_method(const cease_http_request *req)
@@ -48,19 +44,19 @@ const char *cease_http_request_peer(const cease_http_request *req)
 static void field_text(const struct ceasei_http_exchange *x, const struct ceasei_http_field *f,
                        const char **ret_name, const char **ret_value)
 {
-    x->in[f->name + f->name_size] = '\0';
-    x->in[f->value + f->value_size] = '\0';
-    *ret_name = x->in + f->name;
-    *ret_value = x->in + f->value;
+    x->text[f->name + f->name_size] = '\0';
+    x->text[f->value + f->value_size] = '\0';
+    *ret_name = x->text + f->name;
+    *ret_value = x->text + f->value;
 }
 
 bool cease_http_request_header_at(const cease_http_request *req, size_t index,
                                   const char **ret_name, const char **ret_value)
 {
-    if (index >= req->x->head.field_count) {
+    if (index >= req->x->head->field_count) {
         return false;
     }
-    field_text(req->x, &req->x->fields[index], ret_name, ret_value);
+    field_text(req->x, &req->x->head->fields[index], ret_name, ret_value);
     return true;
 }
 
@@ -68,9 +64,9 @@ const char *cease_http_request_header(const cease_http_request *req, const char 
 {
     const struct ceasei_http_exchange *x = req->x;
     size_t size = strlen(name);
-    for (uint32_t i = 0; i < x->head.field_count; i++) {
-        const struct ceasei_http_field *f = &x->fields[i];
-        if (ceasei_http_same(x->in + f->name, f->name_size, name, size)) {
+    for (uint32_t i = 0; i < x->head->field_count; i++) {
+        const struct ceasei_http_field *f = &x->head->fields[i];
+        if (ceasei_http_same(x->text + f->name, f->name_size, name, size)) {
             const char *ret_name;
             const char *ret_value;
             field_text(x, f, &ret_name, &ret_value);
@@ -103,16 +99,10 @@ cease_error cease_http_request_query_value(const cease_http_request *req, const 
 void ceasei_http_request_begin(struct ceasei_http_exchange *x)
 {
     struct cease_http_request *req = &x->req;
-    const struct ceasei_http_head *h = &x->head;
     cease_dur limit = x->server->opts.body_timeout;
     req->x = x;
-    req->body = h->chunked                           ? CEASEI_BODY_CHUNKED
-                : h->length && h->content_length > 0 ? CEASEI_BODY_LENGTH
-                                                     : CEASEI_BODY_NONE;
-    req->body_ended = req->body == CEASEI_BODY_NONE;
-    req->expects = h->expect && h->minor > 0 && !req->body_ended;
+    req->body_ended = !x->head->chunked && (!x->head->length || x->head->content_length == 0);
     req->body_error = CEASE_OK;
-    req->body_left = h->content_length;
     req->body_total = 0;
     req->body_max = x->server->opts.body_max;
     if (x->route && x->route->opts.body_timeout.ns != 0) {
@@ -122,119 +112,21 @@ void ceasei_http_request_begin(struct ceasei_http_exchange *x)
         req->body_max = x->route->opts.body_max;
     }
     req->body_deadline = cease_time_add(x->start, limit);
-    req->chunks = (struct ceasei_http_chunks){0};
 }
 
-/* The body ends here, before its time; says so to all later reads. */
-static cease_error body_fails(struct cease_http_request *req, cease_error e)
+cease_ctx *ceasei_http_body_begin(struct cease_http_request *req, cease_ctx *ctx,
+                                  cease_canceler **ret_stop)
 {
-    req->body_error = e;
-    return e;
+    return cease_with_deadline(ctx, req->body_deadline, ret_stop);
 }
 
-/* Reads from the connection, under ctx and the body's deadline. */
-static cease_error body_fill(cease_ctx *ctx, struct cease_http_request *req, char *buf, size_t size,
-                             size_t *ret_count)
+cease_error ceasei_http_body_end(cease_ctx *ctx, cease_canceler *stop, cease_error e)
 {
-    cease_canceler *stop;
-    cease_ctx *limited = cease_with_deadline(ctx, req->body_deadline, &stop);
-    cease_error e = cease_conn_read(limited, req->x->conn, buf, size, ret_count);
     cease_end(stop);
-    if (e == CEASE_OK) {
-        return e;
+    if (e == CEASE_OK || cease_err(ctx) == e) {
+        return e; /* ctx: not the body's fault; it can be read on, under another context */
     }
-    if (cease_err(ctx) != CEASE_OK) {
-        return cease_err(ctx); /* not the body's fault: it can be read on, under another context */
-    }
-    if (e == CEASE_EDEADLINE) {
-        return body_fails(req, CEASE_ETIMEDOUT);
-    }
-    cease_cancel_cause(req->x->stop, CEASE_EPEERGONE, "the client went away");
-    return body_fails(req, CEASE_EPEERGONE);
-}
-
-static cease_error body_continue(cease_ctx *ctx, struct cease_http_request *req)
-{
-    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (!req->expects || req->x->in_at < req->x->in_size) {
-        return CEASE_OK; /* not asked for, or the body is coming without it */
-    }
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof text - 1};
-    size_t n;
-    req->expects = false;
-    return ceasei_http_send(req->x, ctx, &piece, 1, &n);
-}
-
-static cease_error read_length(cease_ctx *ctx, struct cease_http_request *req, char *buf,
-                               size_t size, size_t *ret_count)
-{
-    struct ceasei_http_exchange *x = req->x;
-    size_t n = x->in_size - x->in_at;
-    size = size < req->body_left ? size : (size_t)req->body_left;
-    if (n > 0) {
-        n = n < size ? n : size;
-        memcpy(buf, x->in + x->in_at, n);
-        x->in_at += n;
-    } else {
-        cease_error e = body_fill(ctx, req, buf, size, &n);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
-    req->body_left -= n;
-    req->body_ended = req->body_left == 0;
-    *ret_count = n;
-    return CEASE_OK;
-}
-
-/* Makes room behind the head and reads into it. */
-static cease_error refill(cease_ctx *ctx, struct cease_http_request *req)
-{
-    struct ceasei_http_exchange *x = req->x;
-    size_t n = 0;
-    if (x->in_at == x->in_size) {
-        x->in_at = x->in_size = x->head.line;
-    }
-    cease_error e = body_fill(ctx, req, x->in + x->in_size, x->in_room - x->in_size, &n);
-    x->in_size += e == CEASE_OK ? n : 0;
-    return e;
-}
-
-static cease_error read_chunked(cease_ctx *ctx, struct cease_http_request *req, char *buf,
-                                size_t size, size_t *ret_count)
-{
-    struct ceasei_http_exchange *x = req->x;
-    for (;;) {
-        size_t used = 0;
-        size_t span = 0;
-        size_t there = x->in_size - x->in_at;
-        struct ceasei_http_chunks before = req->chunks;
-        enum ceasei_http_chunk r =
-            ceasei_http_chunks_next(&req->chunks, x->in + x->in_at, there, &used, &span);
-        if (r == CEASEI_HTTP_CHUNK_DATA && span > size) { /* take less of this span */
-            req->chunks = before;
-            r = ceasei_http_chunks_next(&req->chunks, x->in + x->in_at, used + size, &used, &span);
-        }
-        x->in_at += used;
-        switch (r) {
-        case CEASEI_HTTP_CHUNK_DATA:
-            memcpy(buf, x->in + x->in_at, span);
-            x->in_at += span;
-            *ret_count = span;
-            return CEASE_OK;
-        case CEASEI_HTTP_CHUNK_END:
-            req->body_ended = true;
-            return CEASE_EOF;
-        case CEASEI_HTTP_CHUNK_BAD:
-            return body_fails(req, CEASE_EPROTO);
-        case CEASEI_HTTP_CHUNK_MORE:
-            break;
-        }
-        cease_error e = refill(ctx, req);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
+    return e == CEASE_EDEADLINE ? CEASE_ETIMEDOUT : e;
 }
 
 cease_error cease_http_request_read(cease_ctx *ctx, cease_http_request *req, void *buf, size_t size,
@@ -250,40 +142,18 @@ cease_error cease_http_request_read(cease_ctx *ctx, cease_http_request *req, voi
     if (req->body_ended) {
         return CEASE_EOF;
     }
-    e = body_continue(ctx, req);
-    if (e != CEASE_OK) {
-        return e;
-    }
     size_t n = 0;
-    e = req->body == CEASEI_BODY_LENGTH ? read_length(ctx, req, buf, size, &n)
-                                        : read_chunked(ctx, req, buf, size, &n);
-    if (e != CEASE_OK) {
-        return e;
+    e = req->x->carrier->read(ctx, req->x, buf, size, &n);
+    if (e == CEASE_OK) {
+        req->body_total += n;
+        if (req->body_total > req->body_max) {
+            return req->body_error = CEASE_EMSGSIZE;
+        }
+        *ret_count = n;
+    } else if (e == CEASE_EOF) {
+        req->body_ended = true;
+    } else if (e != cease_err(ctx)) {
+        req->body_error = e;
     }
-    req->body_total += n;
-    if (req->body_total > req->body_max) {
-        return body_fails(req, CEASE_EMSGSIZE);
-    }
-    *ret_count = n;
-    return CEASE_OK;
-}
-
-bool ceasei_http_request_skip(struct ceasei_http_exchange *x, cease_ctx *ctx)
-{
-    struct cease_http_request *req = &x->req;
-    if (req->body_ended) {
-        return true;
-    }
-    bool much = req->body == CEASEI_BODY_LENGTH && req->body_left > CEASEI_HTTP_SKIP_MAX;
-    if (req->body_error != CEASE_OK || req->expects || much) {
-        return false;
-    }
-    req->body_max = req->body_total + CEASEI_HTTP_SKIP_MAX;
-    char *waste = x->res.body; /* sent by now */
-    size_t n;
-    cease_error e;
-    do {
-        e = cease_http_request_read(ctx, req, waste, sizeof x->res.body, &n);
-    } while (e == CEASE_OK);
-    return e == CEASE_EOF;
+    return e;
 }

@@ -13,7 +13,7 @@
  * context whose deadline is the grace. The group of the connections' tasks is joined in between, so
  * serve returns as soon as the last has ended.
  */
-#include "http/server.h"
+#include "http/http1.h"
 
 #include "base/atomic.h"
 #include "base/panic.h"
@@ -36,11 +36,11 @@ static void fill_defaults(cease_http_server_opts *o)
     o->body_timeout = or_default(o->body_timeout, cease_sec(30));
     o->idle_timeout = or_default(o->idle_timeout, cease_sec(60));
     o->write_budget = or_default(o->write_budget, cease_sec(30));
-    o->head_max = o->head_max != 0 ? o->head_max : CEASEI_HTTP_HEAD_ROOM;
+    o->head_max = o->head_max != 0 ? o->head_max : CEASEI_HTTP1_HEAD_ROOM;
     o->head_max = o->head_max < INT32_MAX / 4 ? o->head_max : INT32_MAX / 4;
     o->header_count_max = o->header_count_max != 0 ? o->header_count_max : 100;
-    if (o->header_count_max > CEASEI_HTTP_FIELDS) {
-        o->header_count_max = CEASEI_HTTP_FIELDS;
+    if (o->header_count_max > CEASEI_HTTP1_FIELDS) {
+        o->header_count_max = CEASEI_HTTP1_FIELDS;
     }
     o->body_max = o->body_max != 0 ? o->body_max : 1024 * 1024;
     o->connection_max = o->connection_max != 0 ? o->connection_max : 10000;
@@ -117,7 +117,7 @@ static cease_error connection_task(cease_ctx *ctx, void *arg)
     struct start start = *(struct start *)arg;
     (void)ctx;
     free(arg);
-    ceasei_http_exchange_run(start.run, start.conn);
+    ceasei_http1_run(start.run, start.conn);
     cease_conn_close(start.conn);
     ceasei_sub(&start.run->server->connections, 1, RELAXED);
     return CEASE_OK;

@@ -1,6 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * server.h: the insides of the HTTP server: a server, one run of it, one connection's exchange.
+ * server.h: the insides of the HTTP server.
+ *
+ *     server.c                       options, routes, accepting, stopping in two phases
+ *     http1.c, http1_*.c             one HTTP/1.1 connection: heads and bodies in, responses out
+ *     exchange.c                     one request and its response: route, limits, context, handler,
+ *                                    the server's own pages, log; knows no protocol
+ *     request.c, response.c          what the handler sees of it
+ *
+ * The seam between the protocols and what they have in common is struct ceasei_http_carrier. Whoever
+ * has read a request's head fills a struct ceasei_http_exchange (ceasei_http_exchange_init, then the
+ * head, its text and its scratch room, see there) and calls ceasei_http_exchange_serve on the task
+ * that the handler is to run on. Everything that then happens comes back through the carrier's
+ * functions, on that task, one at a time, and the exchange needs no lock:
+ *
+ *     guard ─ [read the body | send a part of the response] … ─ unguard ─ send the last part ─ log
+ *
+ * `guard` … `unguard` bracket the handler: in between, the carrier cancels x->stop (any thread may) when
+ * it learns that the client is gone, with CEASE_EPEERGONE; after unguard has returned it never does. When
+ * serve returns, x->res.stage says what to do with what carried it: ENDED, all has been sent;
+ * BROKEN, it must be cut off, so that the client can tell (HTTP/1.1: close; HTTP/2: RST_STREAM). What of
+ * the body was not read is the carrier's to skip.
+ *
+ * Waits: a carrier's function parks under the ctx that it is given and never longer than the response's
+ * write budget (ceasei_http_budget_begin and _end) or the body's deadline (ceasei_http_body_begin, and
+ * _end).
  */
 #ifndef CEASE_HTTP_SERVER_H
 #define CEASE_HTTP_SERVER_H
@@ -12,10 +36,9 @@
 #include <cease/cease.h>
 #include <cease/http.h>
 
+struct ceasei_http_exchange;
+
 enum {
-    CEASEI_HTTP_HEAD_ROOM = 16 * 1024, /* a head up to this size needs no heap */
-    CEASEI_HTTP_READ_ROOM = 4 * 1024,  /* always free behind a head, for a chunked body */
-    CEASEI_HTTP_FIELDS = 256,
     CEASEI_HTTP_FIELD_ROOM = 4 * 1024, /* header fields of a response */
     CEASEI_HTTP_BODY_ROOM = 16 * 1024, /* a response up to this size is sent in one piece */
     CEASEI_HTTP_SKIP_MAX = 64 * 1024,  /* of a body that nobody reads */
@@ -40,22 +63,41 @@ struct ceasei_http_run {
     uint32_t draining; /* atomic: responses say Connection: close */
 };
 
-/* How the bytes of a request's body are told from what follows. */
-enum ceasei_http_body { CEASEI_BODY_NONE, CEASEI_BODY_LENGTH, CEASEI_BODY_CHUNKED };
+/* What is to be sent next. The head, when `head`: x->res's status, fields and length. */
+struct ceasei_http_part {
+    bool head;            /* comes first; exactly one part of a response has it */
+    bool last;            /* nothing follows */
+    bool body;            /* there may be one; false for HEAD, 204 and 304: pieces are empty */
+    struct iovec data[2]; /* of the body, in order; either may be empty */
+};
+
+/* What a protocol does for one exchange. */
+struct ceasei_http_carrier {
+    /* Hands out the next bytes of the body, decoded: at least one, at most `size`. CEASE_EOF: that was
+     * all. CEASE_ETIMEDOUT: x->req.body_deadline. CEASE_EPEERGONE: no more will come, and x->stop
+     * has been cancelled. CEASE_EPROTO. Else ctx's error: the body can be read on. Not called
+     * again after anything but CEASE_OK and ctx's error. */
+    cease_error (*read)(cease_ctx *ctx, struct ceasei_http_exchange *x, void *buf, size_t size,
+                        size_t *ret_count);
+    /* Sends a part whole. ctx is NULL after the handler: then only the write budget and the run's last
+     * context bound it. *ret_taken, also on errors: how much of the body has left our hands. Not called
+     * again after an error. CEASE_ETIMEDOUT: the budget. */
+    cease_error (*send)(cease_ctx *ctx, struct ceasei_http_exchange *x,
+                        const struct ceasei_http_part *part, size_t *ret_taken);
+    /* See above; x->stop is set. An error: nobody would hear the client go, so no handler is run. */
+    cease_error (*guard)(struct ceasei_http_exchange *x, bool half_closed);
+    void (*unguard)(struct ceasei_http_exchange *x);
+};
 
 struct cease_http_request {
     const char *method, *target, *query;
     char *path;
     struct ceasei_http_params params;
-    enum ceasei_http_body body;
-    bool body_ended;
-    bool expects;           /* 100 Continue is still to be sent */
+    bool body_ended;        /* the carrier sets it at birth when there is none */
     cease_error body_error; /* what ended the body before its time */
-    uint64_t body_left;     /* of a Content-Length */
     uint64_t body_total;    /* handed out so far */
     uint64_t body_max;
     cease_time body_deadline;
-    struct ceasei_http_chunks chunks;
     struct ceasei_http_exchange *x;
 };
 
@@ -71,51 +113,62 @@ struct cease_http_response {
     enum ceasei_http_stage stage;
     int status;
     bool touched;      /* the handler has set or written something */
-    bool chunked;      /* since the head was sent without a length */
-    bool length_given; /* by the handler */
+    bool length_given; /* by the handler; or known, since the whole body was there with the head */
     bool no_body;      /* HEAD: what is written is only counted */
-    bool close;        /* the connection ends with this response */
+    bool close;        /* the connection ends with this response; the carrier's, too */
     uint64_t length;   /* valid when length_given */
     uint64_t total;    /* written by the handler */
-    uint64_t sent;     /* of the body, taken by the kernel */
+    uint64_t sent;     /* of the body, taken by the carrier */
     cease_error error; /* why it is BROKEN */
     size_t fields_size;
     size_t body_size;
     struct ceasei_http_exchange *x;
-    char fields[CEASEI_HTTP_FIELD_ROOM];
+    char fields[CEASEI_HTTP_FIELD_ROOM]; /* "Name: value\r\n", as often as needed */
     char body[CEASEI_HTTP_BODY_ROOM];
 };
 
-/* One connection while it has a task: lives on the task's stack, of which only what is used costs
- * memory. */
+/* One request and its response. Lives on the stack of the task that serves it, of which only what is
+ * used costs memory. */
 struct ceasei_http_exchange {
+    /* The carrier's, before serve. The head is a parsed one: offsets into `text`, whose bytes behind each
+     * name and value may be overwritten by a NUL. */
+    const struct ceasei_http_carrier *carrier;
     struct ceasei_http_run *run;
     cease_http_server *server;
-    cease_conn *conn;
-    const struct ceasei_route *route; /* of the current request; NULL: none */
-    cease_canceler *stop;             /* of the current request's context; NULL: none */
-    cease_dur write_left;             /* of the current response's budget */
-    cease_time start;                 /* when the current head was complete */
-    char *in;                         /* input: the head, then what follows it */
-    size_t in_room, in_size, in_at;   /* allocated; filled; consumed */
-    char *scratch;                    /* decoded path and parameters, in_room * 2 bytes */
-    char *heap;                       /* in and scratch, when they are not in the room below */
-    struct ceasei_http_head head;
+    cease_conn *conn; /* for the peer's address only */
+    struct ceasei_http_head *head;
+    char *text;
+    char *scratch; /* for the decoded path and parameters: 2 * (path_size + 32) bytes */
+    /* The exchange's own. */
+    const struct ceasei_route *route; /* NULL: none */
+    cease_canceler *stop;             /* of the request's context, while the handler runs */
+    cease_dur write_left;             /* of the response's budget */
+    cease_time start;                 /* when the head was complete */
     struct cease_http_request req;
     char peer[CEASE_ADDRESS_SIZE]; /* "" until somebody asks */
     struct cease_http_response res;
-    struct ceasei_http_field fields[CEASEI_HTTP_FIELDS];
-    char in_memory[CEASEI_HTTP_HEAD_ROOM + CEASEI_HTTP_READ_ROOM];
-    char scratch_memory[2 * (CEASEI_HTTP_HEAD_ROOM + CEASEI_HTTP_READ_ROOM)];
 };
 
-/* exchange.c: everything that happens on one connection, until it is to be closed. */
-void ceasei_http_exchange_run(struct ceasei_http_run *run, cease_conn *conn);
+/* exchange.c. init makes all but head, text and scratch valid; an exchange may be served again and again,
+ * with a new head each time. */
+void ceasei_http_exchange_init(struct ceasei_http_exchange *x,
+                               const struct ceasei_http_carrier *carrier,
+                               struct ceasei_http_run *run, cease_conn *conn);
+/* Serves the request whose head is complete. */
+void ceasei_http_exchange_serve(struct ceasei_http_exchange *x);
+/* Answers a head that was refused: `status`, and `why` (static) for the log. */
+void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, const char *why);
+
+/* http1.c: everything that happens on one connection, until it is to be closed. */
+void ceasei_http1_run(struct ceasei_http_run *run, cease_conn *conn);
 
 /* request.c */
 void ceasei_http_request_begin(struct ceasei_http_exchange *x);
-/* Reads what the handler left. False: the connection cannot be used again. */
-bool ceasei_http_request_skip(struct ceasei_http_exchange *x, cease_ctx *ctx);
+/* A context that ends with ctx or at the body's deadline, for one wait of a carrier's read; then the
+ * error of that wait in words: CEASE_ETIMEDOUT for the body's deadline, ctx's error, or e. */
+cease_ctx *ceasei_http_body_begin(struct cease_http_request *req, cease_ctx *ctx,
+                                  cease_canceler **ret_stop);
+cease_error ceasei_http_body_end(cease_ctx *ctx, cease_canceler *stop, cease_error e);
 
 /* response.c */
 void ceasei_http_response_begin(struct ceasei_http_exchange *x);
@@ -123,9 +176,26 @@ void ceasei_http_response_begin(struct ceasei_http_exchange *x);
 cease_error ceasei_http_response_finish(struct cease_http_response *res);
 /* Replaces what was buffered by a page of ours. `field` is "" or a whole header line. */
 void ceasei_http_response_page(struct cease_http_response *res, int status, const char *field);
-/* Writes under ctx, or NULL: under the run's last context; bounded by the write budget. */
-cease_error ceasei_http_send(struct ceasei_http_exchange *x, cease_ctx *ctx,
-                             const struct iovec *iov, int count, size_t *ret_count);
 const char *ceasei_http_reason(int status);
+
+/* A context for one wait of a carrier's send: ends with ctx (NULL: the run's last one) or when the write
+ * budget is used up; then the error of that wait in words, the budget reduced by what it took. */
+struct ceasei_http_budget {
+    cease_ctx *parent;
+    cease_canceler *stop;
+    cease_time begin;
+};
+cease_ctx *ceasei_http_budget_begin(struct ceasei_http_exchange *x, cease_ctx *ctx,
+                                    struct ceasei_http_budget *b);
+cease_error ceasei_http_budget_end(struct ceasei_http_exchange *x, struct ceasei_http_budget *b,
+                                   cease_error e);
+
+/* text.c: building messages. Each returns the end of what it has written. */
+char *ceasei_put(char *p, const char *text, size_t size);
+char *ceasei_put_text(char *p, const char *text);
+char *ceasei_put_number(char *p, uint64_t n, unsigned base);
+enum { CEASEI_DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" - 1 };
+/* The time of day as in a Date field; not terminated. */
+char *ceasei_put_date(char *p);
 
 #endif

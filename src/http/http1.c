@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http1.c: what happens on one HTTP/1.1 connection, request after request, on one task's stack.
+ *
+ *     read a head ──refused──> page, close
+ *        │ complete
+ *     serve the exchange (exchange.c), its body from here, its response to here
+ *     skip what is left of the body; again, or close
+ *
+ * Everything before the handler waits under `idle`, which ends at once when the server stops; so each
+ * wait has a limit of its own: idle, head and body timeout, write budget.
+ *
+ * Left out on purpose, for now: an idle connection keeps its task, parked in a read, because the
+ * poller cannot start one when bytes come.
+ */
+#include "http/http1.h"
+
+#include "base/atomic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Which limit ended a wait for input; everything else is the connection's own end. */
+enum input { INPUT_HEAD, INPUT_CLOSED, INPUT_TIMEOUT, INPUT_BAD };
+
+/* ---- as a carrier ---- */
+
+static cease_error guard(struct ceasei_http_exchange *x, bool half_closed)
+{
+    return cease_conn_guard(x->conn, x->stop, CEASE_EPEERGONE, "the client went away", half_closed);
+}
+
+static void unguard(struct ceasei_http_exchange *x)
+{
+    cease_conn_unguard(x->conn);
+}
+
+static const struct ceasei_http_carrier carrier = {
+    .read = ceasei_http1_read,
+    .send = ceasei_http1_send,
+    .guard = guard,
+    .unguard = unguard,
+};
+
+static bool begin(struct ceasei_http1 *h, struct ceasei_http_run *run, cease_conn *conn)
+{
+    size_t head_max = run->server->opts.head_max;
+    ceasei_http_exchange_init(&h->x, &carrier, run, conn);
+    h->heap = NULL;
+    h->in = h->in_memory;
+    h->x.scratch = h->scratch_memory;
+    h->in_room = sizeof h->in_memory;
+    h->in_size = h->in_at = 0;
+    if (head_max > CEASEI_HTTP1_HEAD_ROOM) {
+        h->in_room = head_max + CEASEI_HTTP1_READ_ROOM;
+        h->heap = malloc(3 * h->in_room);
+        h->in = h->heap;
+        h->x.scratch = h->heap + h->in_room;
+    }
+    h->x.head = &h->head;
+    h->x.text = h->in;
+    return h->in != NULL;
+}
+
+/* ---- reading a head ---- */
+
+static void count_idle(struct ceasei_http1 *h, bool idle)
+{
+    if (idle) {
+        ceasei_add(&h->x.server->idle, 1, RELAXED);
+    } else {
+        ceasei_sub(&h->x.server->idle, 1, RELAXED);
+    }
+}
+
+/* Waits for the first bytes of a head, or its next ones. */
+static cease_error read_more(struct ceasei_http1 *h, cease_time *deadline)
+{
+    const cease_http_server_opts *opts = &h->x.server->opts;
+    bool idle = h->in_size == 0;
+    size_t n = 0;
+    cease_canceler *stop;
+    cease_ctx *ctx = idle ? cease_with_timeout(h->x.run->idle, opts->idle_timeout, &stop)
+                          : cease_with_deadline(h->x.run->idle, *deadline, &stop);
+    if (idle) {
+        count_idle(h, true);
+    }
+    cease_error e =
+        cease_conn_read(ctx, h->x.conn, h->in + h->in_size, h->in_room - h->in_size, &n);
+    cease_end(stop);
+    if (idle) {
+        count_idle(h, false);
+        *deadline = cease_time_add(cease_now(), opts->head_timeout);
+    }
+    h->in_size += e == CEASE_OK ? n : 0;
+    return e;
+}
+
+/* Reads until a head is complete. *ret_status is the one to answer with when it is bad or late. */
+static enum input read_head(struct ceasei_http1 *h, int *ret_status)
+{
+    const cease_http_server_opts *opts = &h->x.server->opts;
+    cease_time deadline = CEASE_NEVER;
+    memmove(h->in, h->in + h->in_at, h->in_size - h->in_at);
+    h->in_size -= h->in_at;
+    h->in_at = 0;
+    if (h->in_size > 0) {
+        deadline = cease_time_add(cease_now(), opts->head_timeout);
+    }
+    ceasei_http_head_init(&h->head, h->fields, opts->header_count_max, (uint32_t)opts->head_max);
+    for (;;) {
+        int64_t r = h->in_size > 0 ? ceasei_http_parse_request(&h->head, h->in, h->in_size) : 0;
+        if (r > 0) {
+            h->in_at = (size_t)r;
+            return INPUT_HEAD;
+        }
+        if (r < 0) {
+            *ret_status = (int)-r;
+            return INPUT_BAD;
+        }
+        cease_error e = read_more(h, &deadline);
+        if (e == CEASE_EDEADLINE && h->in_size > 0 && cease_err(h->x.run->idle) == CEASE_OK) {
+            *ret_status = 408;
+            return INPUT_TIMEOUT;
+        }
+        if (e != CEASE_OK) {
+            return INPUT_CLOSED;
+        }
+    }
+}
+
+/* ---- the connection ---- */
+
+/* What the connection still sends must be read, or the kernel resets it and with it our response. */
+static void linger(struct ceasei_http1 *h)
+{
+    char *waste = h->x.res.body;
+    size_t total = 0;
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(h->x.run->idle, cease_ms(500), &stop);
+    if (cease_conn_shutdown(h->x.conn) == CEASE_OK) {
+        size_t n = 0;
+        while (total < 16 * CEASEI_HTTP_SKIP_MAX &&
+               cease_conn_read(ctx, h->x.conn, waste, CEASEI_HTTP_BODY_ROOM, &n) == CEASE_OK) {
+            total += n;
+        }
+    }
+    cease_end(stop);
+}
+
+/* One request whose head is complete. False: the connection is to be closed. */
+static bool serve(struct ceasei_http1 *h)
+{
+    ceasei_http1_body_begin(h);
+    ceasei_http_exchange_serve(&h->x);
+    if (h->x.res.stage == CEASEI_RES_BROKEN) {
+        return false;
+    }
+    if (!h->x.res.close && ceasei_http1_skip(h, h->x.run->idle)) {
+        return true;
+    }
+    if (!h->x.req.body_ended) {
+        linger(h);
+    }
+    return false;
+}
+
+/* A head that was refused, or did not come in time. */
+static void refuse(struct ceasei_http1 *h, int status)
+{
+    h->head.minor = 1;
+    h->body = CEASEI_BODY_NONE;
+    h->expects = false;
+    ceasei_http_exchange_refuse(&h->x, status,
+                                status == 408 ? "the head did not come in time" : "malformed head");
+    linger(h);
+}
+
+void ceasei_http1_run(struct ceasei_http_run *run, cease_conn *conn)
+{
+    struct ceasei_http1 h;
+    int status = 0;
+    if (!begin(&h, run, conn)) {
+        ceasei_add(&run->server->busy_total, 1, RELAXED);
+        return;
+    }
+    for (;;) {
+        enum input input = read_head(&h, &status);
+        if (input == INPUT_HEAD && serve(&h)) {
+            continue;
+        }
+        if (input == INPUT_BAD || input == INPUT_TIMEOUT) {
+            refuse(&h, status);
+        }
+        break;
+    }
+    free(h.heap);
+}
