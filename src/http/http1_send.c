@@ -92,7 +92,7 @@ static size_t put_head(struct ceasei_http1 *h, char head[HEAD_ROOM],
     } else {
         res->close = true;
     }
-    if (!wants_more(h) || body_is_in_the_way(h) || ceasei_load(&h->x.run->draining, RELAXED)) {
+    if (!wants_more(h) || body_is_in_the_way(h) || cease_done(h->x.run->idle)) {
         res->close = true;
     }
     if (res->close) {

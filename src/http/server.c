@@ -178,18 +178,17 @@ static void on_final_over(void *arg)
 }
 
 /* Joins all connections; those that have not ended when the grace is over are cancelled. */
-static void drain(cease_ctx *ctx, struct ceasei_http_run *run, cease_group *g, struct phases *p)
+static void drain(cease_ctx *ctx, cease_http_server *s, cease_group *g, struct phases *p)
 {
     cease_canceler *grace_stop;
     cease_canceler *final_stop;
-    cease_dur grace = run->server->opts.grace;
+    cease_dur grace = s->opts.grace;
     cease_dur rest = grace.ns == INT64_MAX ? grace : cease_ns(grace.ns > 0 ? grace.ns : 0);
     if (rest.ns < INT64_MAX - INT64_C(2) * FINAL_MS * 1000000) {
         rest.ns += INT64_C(1000000) * FINAL_MS;
     }
     cease_ctx *grace_ctx = cease_with_grace(ctx, grace, &grace_stop);
     cease_ctx *final_ctx = cease_with_grace(ctx, rest, &final_stop);
-    ceasei_store(&run->draining, 1, RELAXED);
     cease_watch_add(&p->grace_over, grace_ctx, on_grace_over, p);
     cease_watch_add(&p->final_over, final_ctx, on_final_over, p);
     cease_group_wait(g);
@@ -240,7 +239,7 @@ cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
     cease_listener_close(take_listener);
     cease_cancel(idle_stop); /* also when it was not ctx that ended the accepting */
     if (g) {
-        drain(ctx, &run, g, &phases);
+        drain(ctx, s, g, &phases);
     }
     bool stopped = cease_err(ctx) != CEASE_OK;
     cease_group_free(g);

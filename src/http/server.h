@@ -54,13 +54,13 @@ struct cease_http_server {
     struct ceasei_http_metrics metrics;
 };
 
-/* One call of serve. All but `draining` is set before the first connection. */
+/* One call of serve. Set before the first connection. */
 struct ceasei_http_run {
     cease_http_server *server;
-    cease_ctx *idle;   /* ends at once when the server stops: waiting for and reading of heads */
+    cease_ctx *idle;   /* ends at once when the server stops: waiting for and reading of heads; from
+                          then on responses say Connection: close */
     cease_ctx *active; /* ends when the grace is over: the parent of every request's context */
     cease_ctx *final;  /* ends a little later: what is still being written */
-    uint32_t draining; /* atomic: responses say Connection: close */
 };
 
 /* What is to be sent next. The head, when `head`: x->res's status, fields and length. */
