@@ -292,3 +292,66 @@ TEST(onEnd_ofAContextWithAndWithoutChildren_isToldOnceEach)
     CHECK_EQ(told_canceled, 1);
     CHECK_EQ(told_deadline, 1);
 }
+
+static cease_ctx_info inspected(const cease_ctx *ctx)
+{
+    cease_ctx_info info = {.size = sizeof info};
+    cease_inspect(ctx, &info);
+    return info;
+}
+
+/* The record of a place is left out: without CEASE_DEBUG plain contexts have none, with it all have. */
+TEST(inspect_ofEachKind_saysWhatItIsWithoutArmingIt)
+{
+    static cease_key key = CEASE_KEY("user");
+    cease_canceler *stop, *stop_other, *stop_both;
+    cease_ctx *root = cease_background();
+    cease_ctx *timed = cease_with_timeout(root, cease_hour(1), &stop);
+    cease_ctx *other = cease_with_cancel(root, &stop_other);
+    cease_ctx *value = cease_with_value(timed, &key, "x");
+    cease_ctx *both = cease_with_merge(value, other, &stop_both);
+    CHECK_STR(inspected(root).kind, "background");
+    CHECK_STR(inspected(cease_todo()).kind, "todo");
+    CHECK_PTR(inspected(root).parent, NULL);
+    CHECK_PTR(inspected(root).place, NULL);
+
+    cease_ctx_info info = inspected(timed);
+    CHECK_STR(info.kind, "deadline");
+    CHECK_PTR(info.parent, root);
+    CHECK_PTR(info.key, NULL);
+    CHECK_PTR(info.other, NULL);
+    CHECK_PTR(info.cause, NULL);
+    CHECK_STR(info.place->file, __FILE__);
+    CHECK(info.deadline.ns != CEASE_NEVER.ns);
+
+    info = inspected(value);
+    CHECK_STR(info.kind, "value");
+    CHECK_STR(info.key, "user");
+    CHECK_PTR(info.parent, timed);
+
+    info = inspected(both);
+    CHECK_STR(info.kind, "merge");
+    CHECK_PTR(info.parent, value);
+    CHECK_PTR(info.other, other);
+
+    cease_cancel(stop_other);
+    CHECK_PTR(inspected(both).cause, cease_cause_of(both));
+    CHECK_PTR(inspected(other).cause, cease_cause_of(other));
+    CHECK(inspected(other).cause != NULL);
+    CHECK_PTR(inspected(timed).cause, NULL);
+    cease_end(stop_both);
+    cease_unref(value);
+    cease_end(stop_other);
+    cease_end(stop);
+}
+
+/* A caller that was built with an older, smaller structure. */
+TEST(inspect_intoASmallerStructure_writesNoFurther)
+{
+    cease_ctx_info info;
+    memset(&info, 0x55, sizeof info);
+    info.size = offsetof(cease_ctx_info, key);
+    cease_inspect(cease_background(), &info);
+    CHECK_STR(info.kind, "background");
+    CHECK_EQ((uintptr_t)info.key & 0xff, 0x55);
+}
