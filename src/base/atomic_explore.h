@@ -62,6 +62,15 @@ enum explore_bug {
     BUG_GRACE,
     BUG_STRIPES,
     BUG_FORK,
+    BUG_PARK,
+    BUG_CHAN,
+    BUG_COMMIT,
+    BUG_SELECT,
+    BUG_GROUP,
+    BUG_TIMER,
+    BUG_STEAL,
+    BUG_SLEEP,
+    BUG_SEARCH,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

@@ -79,7 +79,7 @@ static inline struct ceasei_chan_node *queue_claim(struct ceasei_chan_queue *q)
     struct ceasei_chan_node *n;
     while ((n = q->first)) {
         queue_unlink(q, n);
-        if (ceasei_waiter_claim(n->waiter, n->claim_as)) {
+        if (ceasei_waiter_claim(n->waiter, n->claim_as) || CEASE_SEED_BUG(BUG_COMMIT)) {
             return n;
         }
     }
@@ -169,6 +169,10 @@ static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struc
     struct ceasei_chan_node n = {.waiter = &w, .value = value, .claim_as = CEASEI_BY_PEER};
     ceasei_waiter_init(&w);
     w.sole = ceasei_never_ends(ctx);
+    if (CEASE_SEED_BUG(BUG_CHAN)) {
+        ceasei_unlock(&ch->lock);
+        ceasei_lock(&ch->lock);
+    }
     ceasei_chan_enqueue(ch, &n, sends);
     ceasei_waits(w.parker.owner, ctx, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
     ceasei_unlock(&ch->lock);

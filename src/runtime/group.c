@@ -204,6 +204,10 @@ static void join(struct cease_group *g)
 {
     struct joiner j;
     bool park = false;
+    if (CEASE_SEED_BUG(BUG_GROUP) && ceasei_load(&g->live, ACQUIRE) == 0) {
+        g->closed = true;
+        return;
+    }
     ceasei_lock(&g->lock);
     if (g->live == 0) {
         g->closed = true;

@@ -17,6 +17,11 @@ void ceasei_park(cease_parker *p)
     }
     seen = CEASEI_PARKER_EMPTY;
     p->owner = self;
+    if (CEASE_SEED_BUG(BUG_PARK)) {
+        ceasei_store(&p->state, CEASEI_PARKER_PARKED_TASK, SEQ_CST);
+        ceasei_sched_block(self);
+        return;
+    }
     if (ceasei_cas(&p->state, &seen, CEASEI_PARKER_PARKED_TASK, ACQ_REL)) {
         ceasei_sched_block(self);
     }

@@ -20,6 +20,7 @@
 #include "base/panic.h"
 #include "runtime/fiber.h"
 #include "runtime/park.h"
+#include "runtime/queue.h"
 #include "runtime/runtime.h"
 #include "runtime/switch.h"
 #include "runtime/trace.h"
@@ -42,111 +43,6 @@ struct ceasei_task *ceasei_sched_self(void)
                                              "(of a context, a timer or a socket) must not park");
     }
     return w->current;
-}
-
-/* ---- queues --------------------------------------------------------------------------------- */
-
-/* Everything that others have pushed, oldest first, into the ready queue. */
-static __attribute__((noinline)) void drain_inbox(struct ceasei_worker *w)
-{
-    struct ceasei_task *newest = ceasei_swap(&w->inbox, NULL, ACQUIRE), *oldest = NULL;
-    while (newest) {
-        struct ceasei_task *task = newest;
-        newest = task->next;
-        task->next = oldest;
-        oldest = task;
-    }
-    while (oldest) {
-        struct ceasei_task *task = oldest;
-        oldest = task->next;
-        ceasei_ready_push(w, task);
-    }
-}
-
-/* The ring has room again: the first of those that did not fit moves up. */
-static void refill_ring(struct ceasei_worker *w)
-{
-    while (w->overflow.first && ceasei_ring_push(w, w->overflow.first)) {
-        (void)ceasei_queue_pop(&w->overflow);
-    }
-}
-
-void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_task *task)
-{
-    bool alone = ceasei_ring_count(w) == 0;
-    task->order = w->order++;
-    if (CEASE_UNLIKELY(w->overflow.first != NULL) || !ceasei_ring_push(w, task)) {
-        ceasei_queue_push(&w->overflow, task);
-        refill_ring(w);
-    }
-    /* One new task is ours to run as soon as the running one parks, and if that takes long, the
-     * watcher sees it: no system call for it. */
-    if (ceasei_load(&ceasei_runtime.idle, RELAXED) == 0 ||
-        (alone && ceasei_load(&ceasei_runtime.watcher, RELAXED) != 0)) {
-        return;
-    }
-    /* The ring's tail, then `searching`; a searcher clears that, then looks at the rings. */
-    if (ceasei_or(&ceasei_runtime.searching, 0, SEQ_CST) == 0) {
-        ceasei_worker_wake_any();
-    }
-}
-
-static inline struct ceasei_task *next_task(struct ceasei_worker *w)
-{
-    if (CEASE_UNLIKELY(w->switches == 0)) {
-        return NULL;
-    }
-    w->switches--;
-    if (CEASE_UNLIKELY(ceasei_load(&w->inbox, RELAXED) != NULL)) {
-        drain_inbox(w);
-    }
-    for (;;) {
-        uint32_t head = ceasei_load(&w->head, RELAXED);
-        struct ceasei_task *ready = w->ready.first;
-        if (head == w->tail && CEASE_LIKELY(!w->overflow.first)) {
-            return ceasei_queue_pop(&w->ready);
-        }
-        if (ready && head != w->tail && ready->order < w->ring_order[head % CEASEI_RING_SIZE]) {
-            return ceasei_queue_pop(&w->ready);
-        }
-        struct ceasei_task *task = ceasei_ring_take(w);
-        if (CEASE_UNLIKELY(w->overflow.first != NULL)) {
-            refill_ring(w);
-        }
-        if (task) {
-            return task;
-        }
-    }
-}
-
-struct ceasei_task *ceasei_sched_next(struct ceasei_worker *w)
-{
-    return next_task(w);
-}
-
-void ceasei_sched_ready(struct ceasei_task *task)
-{
-    struct ceasei_worker *w = task->worker, *here = ceasei_worker_self;
-    ceasei_trace(CEASEI_TRACE_WAKE, task, NULL);
-    if (w == here) {
-        ceasei_ready_push(w, task);
-        return;
-    }
-    /* Once it is pushed the task may run and end, and somebody may stop the runtime: a plain thread
-     * says that it still needs the worker. A worker is joined before anything goes. */
-    if (!here) {
-        ceasei_add(&ceasei_runtime.users, 1, RELAXED);
-    }
-    struct ceasei_task *first = ceasei_load(&w->inbox, RELAXED);
-    do {
-        task->next = first;
-    } while (!ceasei_cas(&w->inbox, &first, task, SEQ_CST));
-    if (!first) { /* else somebody has pushed before, and wakes */
-        ceasei_worker_wake(w);
-    }
-    if (!here) {
-        ceasei_sub(&ceasei_runtime.users, 1, RELEASE);
-    }
 }
 
 /* ---- switching ------------------------------------------------------------------------------ */
@@ -220,7 +116,7 @@ static inline void block(struct ceasei_task *self)
     struct ceasei_worker *w = self->worker;
     int saved_errno = *w->errno_at;
     self->wait_since_ms = w->now_ms;
-    struct ceasei_task *next = next_task(w);
+    struct ceasei_task *next = ceasei_queue_next(w);
     if (next != self) {
         uint64_t modes = ceasei_modes_leave();
         ceasei_trace(CEASEI_TRACE_PARK, self, NULL);

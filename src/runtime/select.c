@@ -154,7 +154,7 @@ static size_t try_all_or_enqueue(struct select *s)
             ceasei_lock(&s->cases[sorted[k]].ch->lock);
         }
     }
-    for (size_t k = 0; k < s->count && fired == s->count; k++) {
+    for (size_t k = 0; k < s->count && fired == s->count && !CEASE_SEED_BUG(BUG_SELECT); k++) {
         size_t i = s->order[k];
         if (is_chan(&s->cases[i]) && try_locked(s, i, &wake)) {
             fired = i;

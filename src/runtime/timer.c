@@ -27,7 +27,7 @@ void ceasei_timer_fire(struct ceasei_worker *w, cease_time now)
         struct sleeper *s = (struct sleeper *)n;
         ceasei_heap_remove(&w->sleepers, n);
         s->in_heap = false;
-        if (ceasei_waiter_claim(&s->waiter, CEASEI_BY_PEER)) {
+        if (ceasei_waiter_claim(&s->waiter, CEASEI_BY_PEER) || CEASE_SEED_BUG(BUG_TIMER)) {
             ceasei_wake(&s->waiter.parker);
         }
     }

@@ -23,28 +23,13 @@
  * thread so soon that spinning would have caught it.
  */
 #include "base/panic.h"
-#include "runtime/aside.h"
-#include "runtime/fiber.h"
 #include "runtime/runtime.h"
 #include "runtime/see.h"
-#include "runtime/switch.h"
 #include "runtime/virtual.h"
 
 #include <cease/hooks.h>
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
-    EVENTS = 128,
     WATCH_NS = 10 * 1000 * 1000,
     POLL_NS = 50 * 1000, /* how long sockets are not looked at while there is work */
     POLL_ROUNDS = 16,    /* the same in rounds of maintenance, for a clock that stands */
@@ -55,7 +40,6 @@ enum {
     HALT_NS = 1000 * 1000,
     OUTSIDE_BATCH = 32,
     STEAL_MAX = 64,
-    SIGNAL_STACK = 64 << 10,
 };
 
 static uint64_t bit_of(const struct ceasei_worker *w)
@@ -64,15 +48,6 @@ static uint64_t bit_of(const struct ceasei_worker *w)
 }
 
 /* ---- waking --------------------------------------------------------------------------------- */
-
-void ceasei_worker_ring(struct ceasei_worker *w)
-{
-    uint64_t one = 1;
-    int saved_errno = errno;
-    while (write(w->event, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-    errno = saved_errno;
-}
 
 void ceasei_worker_wake(struct ceasei_worker *w)
 {
@@ -174,30 +149,33 @@ static void take_outside(struct ceasei_worker *w)
     }
 }
 
-/* Half of what another worker has not started yet. */
-static bool steal_from(struct ceasei_worker *w, struct ceasei_worker *victim)
+/* Half of what another worker has not started yet. The first of them is the result, to be run at once
+ * and not by way of the ring: two thieves could take one task from each other for ever. */
+static struct ceasei_task *steal_from(struct ceasei_worker *w, struct ceasei_worker *victim)
 {
-    uint32_t aim = (ceasei_ring_count(victim) + 1) / 2, n = 0;
+    uint32_t aim = (ceasei_ring_count(victim) + 1) / 2;
     aim = aim < STEAL_MAX ? aim : STEAL_MAX;
-    for (struct ceasei_task *task; n < aim && (task = ceasei_ring_take(victim)); n++) {
+    struct ceasei_task *first = aim > 0 ? ceasei_ring_take(victim) : NULL, *task;
+    for (uint32_t n = 1; first && n < aim && (task = ceasei_ring_take(victim)); n++) {
         task->order = w->order++;
         if (!ceasei_ring_push(w, task)) {
             ceasei_queue_push(&w->overflow, task);
         }
     }
-    return n > 0;
+    return first;
 }
 
-static bool steal(struct ceasei_worker *w)
+static struct ceasei_task *steal(struct ceasei_worker *w)
 {
     struct ceasei_runtime *rt = &ceasei_runtime;
     for (uint32_t i = 1; i < rt->max; i++) {
         struct ceasei_worker *victim = ceasei_load(&rt->workers[(w->index + i) % rt->max], ACQUIRE);
-        if (victim && steal_from(w, victim)) {
-            return true;
+        struct ceasei_task *task = victim ? steal_from(w, victim) : NULL;
+        if (task) {
+            return task;
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool is_halted(void)
@@ -209,7 +187,7 @@ static bool is_halted(void)
 /* w has something to run: if it was woken to find that, somebody else may look for the rest. */
 static void found_work(struct ceasei_worker *w)
 {
-    if (search_end(w) && is_new_work()) {
+    if (search_end(w) && is_new_work() && !CEASE_SEED_BUG(BUG_SEARCH)) {
         ceasei_worker_wake_any();
     }
 }
@@ -222,41 +200,6 @@ static bool has_work(const struct ceasei_worker *w)
 }
 
 /* ---- sleeping ------------------------------------------------------------------------------- */
-
-/* epoll_wait to the nanosecond; to the millisecond, rounded up, on a kernel before 5.11. */
-static int wait_events(struct ceasei_worker *w, struct epoll_event *events, int64_t timeout_ns)
-{
-    static uint32_t is_old; /* atomic */
-    if (timeout_ns == 0) {
-        return epoll_wait(w->epoll, events, EVENTS, 0);
-    }
-#ifdef SYS_epoll_pwait2
-    if (!ceasei_load(&is_old, RELAXED)) {
-        struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-        long n = syscall(SYS_epoll_pwait2, w->epoll, events, EVENTS,
-                         timeout_ns == INT64_MAX ? NULL : &ts, NULL, 0);
-        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) {
-            return (int)n;
-        }
-        ceasei_store(&is_old, 1, RELAXED);
-    }
-#endif
-    int64_t ms = timeout_ns / 1000000 + 1;
-    return epoll_wait(w->epoll, events, EVENTS,
-                      timeout_ns == INT64_MAX ? -1
-                      : ms > INT32_MAX        ? INT32_MAX
-                                              : (int)ms);
-}
-
-static int poll_events(struct ceasei_worker *w, int64_t timeout_ns)
-{
-    struct epoll_event events[EVENTS];
-    int n = wait_events(w, events, timeout_ns);
-    if (n > 0) {
-        ceasei_poller_dispatch(w, events, n);
-    }
-    return n;
-}
 
 static bool spin(struct ceasei_worker *w)
 {
@@ -340,14 +283,14 @@ static void sleep_until_something(struct ceasei_worker *w)
     trim_stacks(w);
     ceasei_or(&rt->idle, bit_of(w), SEQ_CST);
     (void)search_end(w);
-    if (has_work(w)) {
+    if (has_work(w) && !CEASE_SEED_BUG(BUG_SLEEP)) {
         ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST);
         return;
     }
     bool watching = watch_begin(w);
     int64_t length = sleep_length(w, watching);
     int64_t since_ns = cease_now().ns;
-    (void)poll_events(w, length);
+    ceasei_worker_poll(w, length);
     bool woken = !(ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST) & bit_of(w));
     if (watching) {
         ceasei_store(&rt->watcher, 0, RELAXED);
@@ -381,7 +324,7 @@ static void look_around(struct ceasei_worker *w)
     if (now.ns >= w->poll_at.ns || ++w->rounds >= POLL_ROUNDS) {
         w->rounds = 0;
         w->poll_at = cease_time_add(now, cease_ns(POLL_NS));
-        (void)poll_events(w, 0);
+        ceasei_worker_poll(w, 0);
     }
     take_outside(w);
     if (w->stacks.count > 4 * CEASEI_CACHE_KEEP) {
@@ -389,52 +332,18 @@ static void look_around(struct ceasei_worker *w)
     }
 }
 
-static void set_up_thread(struct ceasei_worker *w)
-{
-    stack_t old, signals = {.ss_sp = w->signal_stack, .ss_size = SIGNAL_STACK};
-    if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE)) {
-        sigaltstack(&signals, NULL);
-    }
-    prctl(PR_SET_TIMERSLACK, 1UL);
-    w->errno_at = &errno;
-    ceasei_modes_set(CEASEI_MODES_DEFAULT); /* not those of whoever made this thread */
-    w->base_fiber = ceasei_fiber_current();
-#if defined(CEASEI_ASAN)
-    pthread_attr_t attr;
-    void *bottom = NULL;
-    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-        pthread_attr_getstack(&attr, &bottom, &w->base_size);
-        pthread_attr_destroy(&attr);
-    }
-    w->base_bottom = bottom;
-#endif
-    ceasei_worker_self = w;
-}
-
-static void tear_down_thread(struct ceasei_worker *w)
-{
-    ceasei_stack_spill(&w->stacks, 0);
-    stack_t now, none = {.ss_flags = SS_DISABLE};
-    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == w->signal_stack) {
-        sigaltstack(&none, NULL);
-    }
-    cease_trim();
-    ceasei_worker_self = NULL;
-    ceasei_store(&w->gone, 1, RELEASE);
-}
-
 void *ceasei_worker_main(void *arg)
 {
     struct ceasei_worker *w = arg;
     /* Before it can look idle: whoever takes an idle bit and finds no worker makes another one. */
     ceasei_store(&ceasei_runtime.workers[w->index], w, RELEASE);
-    set_up_thread(w);
+    ceasei_worker_set_up(w);
     while (!is_halted()) {
         look_around(w);
         struct ceasei_task *task =
             ceasei_virtual_is_on() ? ceasei_virtual_next(w) : ceasei_sched_next(w);
-        if (!task && steal(w)) {
-            task = ceasei_sched_next(w);
+        if (!task) {
+            task = steal(w);
         }
         if (task) {
             found_work(w);
@@ -446,39 +355,6 @@ void *ceasei_worker_main(void *arg)
             sleep_until_something(w);
         }
     }
-    tear_down_thread(w);
+    ceasei_worker_tear_down(w);
     return NULL;
-}
-
-cease_error ceasei_worker_new(uint32_t index, struct ceasei_worker **ret_worker)
-{
-    size_t size = sizeof(struct ceasei_worker) + SIGNAL_STACK;
-    struct ceasei_worker *w =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (w == MAP_FAILED) {
-        return CEASE_ENOMEM;
-    }
-    w->index = index;
-    w->signal_stack = w + 1;
-    w->epoll = epoll_create1(EPOLL_CLOEXEC);
-    w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event bell = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
-    if (w->epoll < 0 || w->event < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->event, &bell) != 0) {
-        cease_error err = (cease_error)-errno;
-        ceasei_worker_free(w);
-        return err;
-    }
-    *ret_worker = w;
-    return CEASE_OK;
-}
-
-void ceasei_worker_free(struct ceasei_worker *w)
-{
-    if (w->epoll >= 0) {
-        close(w->epoll);
-    }
-    if (w->event >= 0) {
-        close(w->event);
-    }
-    munmap(w, sizeof(struct ceasei_worker) + SIGNAL_STACK);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * worker.h: one worker: a thread, its queues, its epoll instance. For the scheduler's own files only
- * (sched.c, worker.c, runtime.c, timer.c, poller.c).
+ * (sched.c, queue.c, worker.c, thread.c, runtime.c, timer.c, poller.c).
  *
  * Three ways lead to a worker:
  *  - ready: tasks that have started here, first in first out. The owner's alone, so waking a task on
@@ -85,8 +85,13 @@ struct ceasei_worker {
 };
 
 /* The worker that this thread is; NULL on a plain thread. */
+#ifdef CEASE_INTERLEAVE
+struct ceasei_worker **explore_worker(void); /* one thread plays all of a model's */
+#define ceasei_worker_self (*explore_worker())
+#else
 extern __thread struct ceasei_worker *ceasei_worker_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
+#endif
 
 static inline struct ceasei_task *ceasei_worker_task(void)
 {
@@ -150,6 +155,10 @@ static inline struct ceasei_task *ceasei_ring_take(struct ceasei_worker *w)
     uint32_t head = ceasei_load(&w->head, ACQUIRE);
     while (head != ceasei_load(&w->tail, ACQUIRE)) {
         struct ceasei_task *task = ceasei_load(&w->ring[head % CEASEI_RING_SIZE], RELAXED);
+        if (CEASE_SEED_BUG(BUG_STEAL)) {
+            ceasei_store(&w->head, head + 1, RELEASE);
+            return task;
+        }
         if (ceasei_cas(&w->head, &head, head + 1, ACQ_REL)) {
             return task;
         }
@@ -157,30 +166,41 @@ static inline struct ceasei_task *ceasei_ring_take(struct ceasei_worker *w)
     return NULL;
 }
 
-/* ---- sched.c ------------------------------------------------------------------------------------ */
+/* ---- queue.c ------------------------------------------------------------------------------------ */
 
 /* Queues an un-started task on the calling worker. */
 void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_task *task);
+/* The next task of w; NULL when there is none, or it is time to look around. */
+struct ceasei_task *ceasei_sched_next(struct ceasei_worker *w);
+
+/* ---- sched.c ------------------------------------------------------------------------------------ */
+
 /* Switches from the thread's own stack to a task; returns when there is nothing to run, or it is time
  * to look around. */
 void ceasei_sched_run(struct ceasei_worker *w, struct ceasei_task *task);
-/* The next task of w; NULL when there is none, or it is time to look around. */
-struct ceasei_task *ceasei_sched_next(struct ceasei_worker *w);
 /* The first function on a new stack. */
 void ceasei_sched_main(void);
 
 /* ---- worker.c ----------------------------------------------------------------------------------- */
 
-cease_error ceasei_worker_new(uint32_t index, struct ceasei_worker **ret_worker);
-void ceasei_worker_free(struct ceasei_worker *w);
 /* The thread's function. */
 void *ceasei_worker_main(void *arg);
 /* Makes w look at its queues if it sleeps. Any thread. */
 void ceasei_worker_wake(struct ceasei_worker *w);
-/* Ends the next sleep of w at once, whatever its state. */
-void ceasei_worker_ring(struct ceasei_worker *w);
 /* There is more un-started work than this thread can begin at once: lets somebody else look. */
 void ceasei_worker_wake_any(void);
+
+/* ---- thread.c ----------------------------------------------------------------------------------- */
+
+cease_error ceasei_worker_new(uint32_t index, struct ceasei_worker **ret_worker);
+void ceasei_worker_free(struct ceasei_worker *w);
+/* The first and the last thing on its thread. */
+void ceasei_worker_set_up(struct ceasei_worker *w);
+void ceasei_worker_tear_down(struct ceasei_worker *w);
+/* Ends the current or the next sleep of w. Any thread. */
+void ceasei_worker_ring(struct ceasei_worker *w);
+/* Sleeps until a socket, a ring, or so many ns are over (INT64_MAX: never), and dispatches. */
+void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns);
 
 /* ---- timer.c, poller.c: called by the worker between tasks -------------------------------------- */
 

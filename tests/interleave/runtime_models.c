@@ -1,52 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * runtime_models.c: the runtime's park and wake, and channels on top of them, under every
- * interleaving. The scheduler is three functions here (see runtime/park.h): threads 0 and 1 of a model
- * are tasks, thread 2 is a plain thread, so every model meets both kinds of waiter.
+ * interleaving. The scheduler is runtime_glue.c: threads 0 and 1 of a model are tasks, thread 2 is a
+ * plain thread, so every model meets both kinds of waiter.
  *
  * Checked: no wake is lost; a value is handed over exactly once or not at all, and both sides agree;
  * a close reaches everybody; nobody touches a waiter's stack or a channel after letting go of it.
  */
-#include "base/futex.h"
-#include "context/ctx.h"
-#include "explore.h"
-#include "runtime/park.h"
+#include "runtime_glue.h"
 
 #include <cease/chan.h>
+#include <cease/hooks.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* ---- a scheduler ------------------------------------------------------------------------------ */
-
-struct ceasei_task {
-    uint32_t ready;
-};
-
-static struct ceasei_task tasks[2];
-
-struct ceasei_task *ceasei_sched_self(void)
-{
-    return explore_current() < 2 ? &tasks[explore_current()] : NULL;
-}
-
-void ceasei_sched_block(struct ceasei_task *self)
-{
-    while (!ceasei_load(&self->ready, ACQUIRE))
-        ceasei_futex_wait(&self->ready, 0);
-    ceasei_store(&self->ready, 0, RELAXED);
-}
-
-void ceasei_sched_ready(struct ceasei_task *task)
-{
-    EXPLORE_CHECK(ceasei_swap(&task->ready, 1, ACQ_REL) == 0);
-    ceasei_futex_wake(&task->ready, 1);
-}
-
-static const cease_hooks hooks = {
-    .size = sizeof hooks,
-    .park = ceasei_park,
-    .wake = ceasei_wake,
-};
 
 /* ---- park and wake ---------------------------------------------------------------------------- */
 
@@ -55,7 +20,7 @@ static int given;
 
 static void make_parker(void)
 {
-    cease_hooks_install(&hooks);
+    glue_start();
     parker = malloc(sizeof *parker);
     cease_parker_init(parker);
 }
@@ -73,43 +38,23 @@ static void wake(void)
     cease_wake(parker);
 }
 
-static void nothing(void) {}
-
-MODEL(rt_park_wake, .setup = make_parker, .threads = {park_and_free, wake}, .mutants_found_min = 2);
-MODEL(rt_park_wake_thread, .setup = make_parker, .threads = {nothing, wake, park_and_free},
-      .mutants_found_min = 1);
+MODEL(rt_park_wake, .setup = make_parker, .threads = {park_and_free, wake}, .check = glue_end,
+      .mutants_found_min = 2,
+      .seeds = {{BUG_PARK, false, "a park does not look whether the wake was first"}});
+MODEL(rt_park_wake_thread, .setup = make_parker, .threads = {glue_nothing, wake, park_and_free},
+      .check = glue_end, .mutants_found_min = 1);
 
 /* ---- waiting for a context -------------------------------------------------------------------- */
 
-static cease_ctx *root;
-static cease_canceler *root_stop;
-
-static void make_root(void)
-{
-    cease_hooks_install(&hooks);
-    root = cease_with_cancel(cease_background(), &root_stop);
-}
-
 static void wait_root(void)
 {
-    EXPLORE_CHECK(cease_wait(root) == CEASE_ECANCELED);
+    EXPLORE_CHECK(cease_wait(glue_root) == CEASE_ECANCELED);
 }
 
-static void cancel(void)
-{
-    cease_cancel(root_stop);
-}
-
-static void end_root(void)
-{
-    cease_end(root_stop);
-    EXPLORE_CHECK(cease_live_count() == 0);
-}
-
-MODEL(rt_wait_cancel, .setup = make_root, .threads = {wait_root, cancel}, .check = end_root,
+MODEL(rt_wait_cancel, .setup = glue_start, .threads = {wait_root, glue_cancel}, .check = glue_end,
       .mutants_found_min = 1);
-MODEL(rt_wait_cancel_thread, .setup = make_root, .threads = {wait_root, cancel, wait_root},
-      .check = end_root);
+MODEL(rt_wait_cancel_thread, .setup = glue_start, .threads = {wait_root, glue_cancel, wait_root},
+      .check = glue_end);
 
 /* ---- channels --------------------------------------------------------------------------------- */
 
@@ -119,32 +64,32 @@ static int got;
 
 static void make_chan(void)
 {
-    make_root();
+    glue_start();
     chan = cease_chan_new(sizeof(int), 0);
 }
 
 static void make_chan_of_1(void)
 {
-    make_root();
+    glue_start();
     chan = cease_chan_new(sizeof(int), 1);
 }
 
 static void drop_chan(void)
 {
     cease_chan_unref(chan);
-    end_root();
+    glue_end();
 }
 
 static void send(void)
 {
     int value = 42;
-    sent = cease_chan_send(root, chan, &value);
+    sent = cease_chan_send(glue_root, chan, &value);
     value = 0; /* the other side must have it by now */
 }
 
 static void receive(void)
 {
-    received = cease_chan_recv(root, chan, &got);
+    received = cease_chan_recv(glue_root, chan, &got);
 }
 
 static void try_send(void)
@@ -187,25 +132,27 @@ static void check_kept(void)
 }
 
 MODEL(chan_send_recv, .setup = make_chan, .threads = {send, receive}, .check = check_moved,
-      .mutants_found_min = 2);
-MODEL(chan_send_recv_thread, .setup = make_chan, .threads = {nothing, receive, send},
+      .mutants_found_min = 2,
+      .seeds = {{BUG_CHAN, false, "the lock is given back between the look and the queue"}});
+MODEL(chan_send_recv_thread, .setup = make_chan, .threads = {glue_nothing, receive, send},
       .check = check_moved, .mutants_found_min = 2);
 MODEL(chan_send_recv_of_1, .setup = make_chan_of_1, .threads = {send, receive},
       .check = check_moved, .mutants_found_min = 2);
-MODEL(chan_send_try_recv_cancel, .setup = make_chan, .threads = {send, try_receive, cancel},
+MODEL(chan_send_try_recv_cancel, .setup = make_chan, .threads = {send, try_receive, glue_cancel},
+      .check = check_agreed, .mutants_found_min = 1,
+      .seeds = {{BUG_COMMIT, false, "who serves a waiter does not have to win its claim"}});
+MODEL(chan_recv_try_send_cancel, .setup = make_chan, .threads = {receive, try_send, glue_cancel},
       .check = check_agreed, .mutants_found_min = 1);
-MODEL(chan_recv_try_send_cancel, .setup = make_chan, .threads = {receive, try_send, cancel},
-      .check = check_agreed, .mutants_found_min = 1);
-MODEL(chan_send_recv_cancel, .setup = make_chan, .threads = {send, receive, cancel},
+MODEL(chan_send_recv_cancel, .setup = make_chan, .threads = {send, receive, glue_cancel},
       .check = check_agreed);
-MODEL(chan_send_recv_cancel_of_1, .setup = make_chan_of_1, .threads = {send, receive, cancel},
+MODEL(chan_send_recv_cancel_of_1, .setup = make_chan_of_1, .threads = {send, receive, glue_cancel},
       .check = check_kept);
 MODEL(chan_send_recv_close, .setup = make_chan, .threads = {send, receive, close_chan},
       .check = check_agreed);
 
 static void receive_closed(void)
 {
-    EXPLORE_CHECK(cease_chan_recv(root, chan, &got) == CEASE_ECLOSED);
+    EXPLORE_CHECK(cease_chan_recv(glue_root, chan, &got) == CEASE_ECLOSED);
 }
 
 MODEL(chan_recv_recv_close, .setup = make_chan,
@@ -213,12 +160,12 @@ MODEL(chan_recv_recv_close, .setup = make_chan,
 
 static void receive_or_closed(void)
 {
-    cease_error e = cease_chan_recv(root, chan, &got);
+    cease_error e = cease_chan_recv(glue_root, chan, &got);
     EXPLORE_CHECK(e == CEASE_ECLOSED || e == CEASE_ECANCELED);
 }
 
 MODEL(chan_recv_close_cancel, .setup = make_chan,
-      .threads = {receive_or_closed, close_chan, cancel}, .check = drop_chan);
+      .threads = {receive_or_closed, close_chan, glue_cancel}, .check = drop_chan);
 
 /* The last reference goes with whoever comes last, also while the other is still in its call. */
 static void make_shared_chan(void)
@@ -242,7 +189,7 @@ static void receive_and_drop(void)
 static void check_moved_and_gone(void)
 {
     EXPLORE_CHECK(sent == CEASE_OK && received == CEASE_OK && got == 42);
-    end_root();
+    glue_end();
 }
 
 MODEL(chan_send_recv_drop, .setup = make_shared_chan, .threads = {send_and_drop, receive_and_drop},
@@ -251,15 +198,15 @@ MODEL(chan_send_recv_drop, .setup = make_shared_chan, .threads = {send_and_drop,
 /* Order, through a buffer that is smaller than what is sent. */
 static void send_two(void)
 {
-    EXPLORE_CHECK(cease_chan_send(root, chan, &(int){1}) == CEASE_OK);
-    EXPLORE_CHECK(cease_chan_send(root, chan, &(int){2}) == CEASE_OK);
+    EXPLORE_CHECK(cease_chan_send(glue_root, chan, &(int){1}) == CEASE_OK);
+    EXPLORE_CHECK(cease_chan_send(glue_root, chan, &(int){2}) == CEASE_OK);
 }
 
 static void receive_two(void)
 {
     int first = 0, second = 0;
-    EXPLORE_CHECK(cease_chan_recv(root, chan, &first) == CEASE_OK);
-    EXPLORE_CHECK(cease_chan_recv(root, chan, &second) == CEASE_OK);
+    EXPLORE_CHECK(cease_chan_recv(glue_root, chan, &first) == CEASE_OK);
+    EXPLORE_CHECK(cease_chan_recv(glue_root, chan, &second) == CEASE_OK);
     EXPLORE_CHECK(first == 1 && second == 2);
 }
 

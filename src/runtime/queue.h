@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * queue.h: which task a worker runs next. worker.h says what queues there are.
+ */
+#ifndef CEASE_RUNTIME_QUEUE_H
+#define CEASE_RUNTIME_QUEUE_H
+
+#include "runtime/worker.h"
+
+/* Everything that others have pushed, oldest first, into the ready queue. */
+void ceasei_queue_drain_inbox(struct ceasei_worker *w);
+/* The ring has room again: the first of those that did not fit moves up. */
+void ceasei_queue_refill_ring(struct ceasei_worker *w);
+
+/* ceasei_sched_next(), for who does it at every switch. */
+static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
+{
+    if (CEASE_UNLIKELY(w->switches == 0)) {
+        return NULL;
+    }
+    w->switches--;
+    if (CEASE_UNLIKELY(ceasei_load(&w->inbox, RELAXED) != NULL)) {
+        ceasei_queue_drain_inbox(w);
+    }
+    for (;;) {
+        uint32_t head = ceasei_load(&w->head, RELAXED);
+        struct ceasei_task *ready = w->ready.first;
+        if (head == w->tail && CEASE_LIKELY(!w->overflow.first)) {
+            return ceasei_queue_pop(&w->ready);
+        }
+        if (ready && head != w->tail && ready->order < w->ring_order[head % CEASEI_RING_SIZE]) {
+            return ceasei_queue_pop(&w->ready);
+        }
+        struct ceasei_task *task = ceasei_ring_take(w);
+        if (CEASE_UNLIKELY(w->overflow.first != NULL)) {
+            ceasei_queue_refill_ring(w);
+        }
+        if (task) {
+            return task;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker_models.c: workers that sleep, are woken, search and steal, under every interleaving.
+ *
+ * The real worker.c and queue.c run, and task.c for what a plain thread starts. To run a task is to
+ * count that; to sleep is to wait for the worker's bell. The time of a watcher (worker.c) is over when
+ * there is something for it to see; a worker that is alone has none, which would hide a lost wake.
+ *
+ * Checked: every task is run, once, and nobody sleeps while there is one that he should run.
+ */
+#include "base/futex.h"
+#include "runtime/park.h"
+#include "runtime/runtime.h"
+#include "runtime/see.h"
+#include "runtime/trace.h"
+#include "runtime/virtual.h"
+#include "runtime_glue.h"
+
+#include <stdlib.h>
+
+enum { TASKS = 3 };
+
+/* meson gives queue.c and task.c these names, because runtime_glue.c has the others. */
+void explored_sched_ready(struct ceasei_task *task);
+
+struct ceasei_runtime ceasei_runtime;
+uint32_t ceasei_tracing;
+
+static struct ceasei_worker *selves[EXPLORE_THREADS];
+static struct ceasei_worker *workers[2];
+static uint32_t bells[2];
+static struct ceasei_task tasks[TASKS];
+static uint32_t runs[TASKS], run_count, wanted, taken;
+static bool together; /* each of them runs until all do */
+
+struct ceasei_worker **explore_worker(void)
+{
+    return &selves[explore_current()];
+}
+
+/* ---- what worker.c, queue.c and task.c call ---------------------------------------------------- */
+
+void ceasei_worker_set_up(struct ceasei_worker *w)
+{
+    ceasei_worker_self = w;
+}
+
+void ceasei_worker_tear_down(struct ceasei_worker *w)
+{
+    (void)w;
+    ceasei_worker_self = NULL;
+}
+
+void ceasei_worker_ring(struct ceasei_worker *w)
+{
+    ceasei_store(&bells[w->index], 1, SEQ_CST);
+    ceasei_futex_wake(&bells[w->index], 1);
+}
+
+void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns)
+{
+    if (timeout_ns == 0)
+        return;
+    while (ceasei_swap(&bells[w->index], 0, SEQ_CST) == 0) {
+        if (timeout_ns == INT64_MAX)
+            ceasei_futex_wait(&bells[w->index], 0);
+        else if (ceasei_load(&ceasei_runtime.halt, RELAXED) ||
+                 ceasei_ring_count(workers[1 - w->index]) > 0)
+            return; /* the watcher's time is over */
+        else
+            ceasei_relax();
+    }
+}
+
+void ceasei_sched_run(struct ceasei_worker *w, struct ceasei_task *task)
+{
+    EXPLORE_CHECK(task->worker == NULL || task->worker == w);
+    EXPLORE_CHECK(ceasei_add(&runs[task - tasks], 1, ACQ_REL) == 0);
+    uint32_t count = ceasei_add(&run_count, 1, ACQ_REL) + 1;
+    if (count < wanted) {
+        while (together && (count = ceasei_load(&run_count, ACQUIRE)) < wanted)
+            ceasei_futex_wait(&run_count, count);
+        return;
+    }
+    ceasei_futex_wake(&run_count, EXPLORE_THREADS);
+    ceasei_store(&ceasei_runtime.halt, CEASEI_HALT_NOW, SEQ_CST);
+    for (uint32_t i = 0; i < ceasei_runtime.max; i++)
+        if (workers[i] != w)
+            ceasei_worker_ring(workers[i]);
+}
+
+cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task)
+{
+    (void)cache;
+    *ret_task = &tasks[ceasei_add(&taken, 1, RELAXED)];
+    return CEASE_OK;
+}
+
+cease_error ceasei_runtime_enter(void)
+{
+    return CEASE_OK;
+}
+
+void ceasei_runtime_leave(void) {}
+
+cease_error ceasei_runtime_start_worker(uint32_t index)
+{
+    (void)index;
+    explore_fail("every worker is there already");
+}
+
+bool ceasei_runtime_is_quiet(void)
+{
+    return false;
+}
+
+void ceasei_stack_spill(struct ceasei_stack_cache *cache, unsigned keep)
+{
+    (void)cache;
+    (void)keep;
+}
+
+bool ceasei_stack_is_surplus(void)
+{
+    return false;
+}
+
+void ceasei_stack_trim(void) {}
+
+void ceasei_see_answer(struct ceasei_worker *w)
+{
+    (void)w;
+}
+
+void ceasei_trace_put(enum ceasei_trace_kind kind, const struct ceasei_task *task,
+                      const cease_place *place)
+{
+    (void)kind;
+    (void)task;
+    (void)place;
+}
+
+struct ceasei_task *ceasei_virtual_next(struct ceasei_worker *w)
+{
+    (void)w;
+    explore_fail("no virtual run");
+}
+
+void ceasei_virtual_ran(struct ceasei_worker *w, struct ceasei_task *task)
+{
+    (void)w;
+    (void)task;
+}
+
+bool ceasei_virtual_idle(struct ceasei_worker *w)
+{
+    (void)w;
+    return false;
+}
+
+/* ---- models ----------------------------------------------------------------------------------- */
+
+static void make_workers(uint32_t count)
+{
+    glue_start();
+    ceasei_virtual.on = 0;
+    wanted = 1;
+    ceasei_runtime.max = count;
+    ceasei_runtime.all = (1U << count) - 1;
+    ceasei_runtime.spinner = UINT32_MAX; /* the clock stands */
+    for (uint32_t i = 0; i < count; i++) {
+        workers[i] = calloc(1, sizeof *workers[i]);
+        workers[i]->index = i;
+        ceasei_runtime.workers[i] = workers[i];
+    }
+}
+
+static void make_one(void)
+{
+    make_workers(1);
+}
+
+static void make_both(void)
+{
+    make_workers(2);
+}
+
+static void work_0(void)
+{
+    ceasei_worker_main(workers[0]);
+}
+
+static void work_1(void)
+{
+    ceasei_worker_main(workers[1]);
+}
+
+static void check_all_ran(void)
+{
+    for (uint32_t i = 0; i < wanted; i++)
+        EXPLORE_CHECK(runs[i] == 1);
+    for (uint32_t i = 0; i < ceasei_runtime.max; i++)
+        free(workers[i]);
+    glue_end();
+}
+
+/* A task that has started there becomes ready. */
+static void make_parked(void)
+{
+    make_one();
+    tasks[0].worker = workers[0];
+    tasks[0].state = CEASEI_TASK_STARTED;
+}
+
+static void wake_parked(void)
+{
+    explored_sched_ready(&tasks[0]);
+}
+
+MODEL(worker_sleep_wake, .setup = make_parked, .threads = {work_0, wake_parked},
+      .check = check_all_ran, .mutants_found_min = 2,
+      .seeds = {
+          {BUG_SLEEP, false, "a worker does not look again after it has said that it sleeps"}});
+
+/* Two from two sides: who comes second relies on the first one's wake. */
+static void make_two_parked(void)
+{
+    make_parked();
+    wanted = 2;
+    tasks[1] = tasks[0];
+}
+
+static void wake_other_parked(void)
+{
+    explored_sched_ready(&tasks[1]);
+}
+
+MODEL(worker_sleep_two_wakes, .setup = make_two_parked,
+      .threads = {work_0, wake_parked, wake_other_parked}, .check = check_all_ran);
+
+/* A plain thread starts one. */
+static cease_error never_called(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return CEASE_OK;
+}
+
+static void go(void)
+{
+    EXPLORE_CHECK(cease_go(cease_background(), never_called, NULL) == CEASE_OK);
+}
+
+static void go_twice(void)
+{
+    go();
+    go();
+}
+
+static void make_one_for_two_tasks(void)
+{
+    make_one();
+    wanted = 2;
+}
+
+MODEL(worker_sleep_go, .setup = make_one, .threads = {work_0, go}, .check = check_all_ran,
+      .mutants_found_min = 1);
+MODEL(worker_sleep_go_go, .setup = make_one_for_two_tasks, .threads = {work_0, go, go},
+      .check = check_all_ran);
+MODEL(worker_search_go, .setup = make_both, .threads = {work_0, work_1, go},
+      .check = check_all_ran);
+
+/* Two tasks that need each other: one worker cannot run both. Both workers sleep, and nobody watches: the
+ * second task relies on whoever looks for the first one. */
+static void make_sleeping(void)
+{
+    make_both();
+    wanted = 2;
+    together = true;
+    ceasei_runtime.idle = ceasei_runtime.all;
+    ceasei_runtime.watcher = UINT32_MAX;
+}
+
+static void sleep_and_work_0(void)
+{
+    ceasei_worker_poll(workers[0], INT64_MAX);
+    work_0();
+}
+
+static void sleep_and_work_1(void)
+{
+    ceasei_worker_poll(workers[1], INT64_MAX);
+    work_1();
+}
+
+MODEL(worker_search_go_twice, .setup = make_sleeping,
+      .threads = {sleep_and_work_0, sleep_and_work_1, go_twice}, .check = check_all_ran,
+      .seeds = {{BUG_SEARCH, false, "a search that has found work does not look for more of it"}});
+
+/* The owner takes from its ring what a thief wants, too. */
+static void push_and_work(void)
+{
+    ceasei_worker_self = workers[0];
+    for (int i = 0; i < TASKS; i++)
+        ceasei_sched_push_new(workers[0], &tasks[i]);
+    work_0();
+}
+
+static void make_both_for_all_tasks(void)
+{
+    make_both();
+    wanted = TASKS;
+}
+
+MODEL(worker_steal, .setup = make_both_for_all_tasks, .threads = {push_and_work, work_1},
+      .check = check_all_ran, .mutants_found_min = 1,
+      .seeds = {{BUG_STEAL, false, "a task is taken from a ring without a compare-and-swap"}});
+
+/* The owner computes with tasks in its ring: whoever is woken, or looks, takes them. */
+static void make_both_and_one_busy(void)
+{
+    make_both();
+    wanted = 2;
+}
+
+static void push_two_and_compute(void)
+{
+    ceasei_worker_self = workers[0];
+    ceasei_sched_push_new(workers[0], &tasks[0]);
+    ceasei_sched_push_new(workers[0], &tasks[1]);
+}
+
+MODEL(worker_steal_from_busy, .setup = make_both_and_one_busy,
+      .threads = {push_two_and_compute, work_1}, .check = check_all_ran);
