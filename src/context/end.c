@@ -238,7 +238,10 @@ static void mark(struct ceasei_run *run, struct ceasei_node *child, const struct
 /* Enters a merge through its second parent. False: somebody else was there, and has left again. */
 static bool cross(struct ceasei_run *run, struct ceasei_node *from, struct ceasei_merge *merge)
 {
-    if (ceasei_swap(&merge->crossing, 1, ACQUIRE) == 0 || CEASE_SEED_BUG(BUG_MERGE)) {
+    bool alone = ceasei_swap(&merge->crossing, 1, ACQUIRE) == 0;
+    if (CEASE_SEED_BUG(BUG_MERGE))
+        alone = true;
+    if (alone) {
         merge->outer = from;
         merge->outer_cross = run->cross;
         run->cross = merge;
