@@ -124,9 +124,10 @@ CEASE_PUBLIC cease_listener *cease_listener_unref(cease_listener *l);
  */
 CEASE_PUBLIC void cease_listener_close(cease_listener *l);
 
-/* Connects to `address`. The addresses of a name are tried in turn in the resolver's order; each
- * gets an equal part of the time that is left (at least 2 s, where so much is left), the last all
- * of it.
+/* Connects to `address`. A name's addresses race (RFC 8305): IPv6 and IPv4 take turns in the
+ * resolver's order, the next one joins in when one has failed or has not answered for 250 ms (for its
+ * part of the time that is left, if that is less), and the first to be connected wins. A dial whose
+ * context has ended fails, also when a connection was made in the same moment; nothing is left of it.
  *
  * Parks: until connected.
  * Callers: tasks and threads.

@@ -81,6 +81,19 @@ static void check_talk(struct pair *p)
     CHECK_EQ(n, 5);
 }
 
+/* Both ends agree on who they are. */
+static void check_address(const char *address)
+{
+    struct pair p = pair_at(address);
+    check_talk(&p);
+    char local[CEASE_ADDRESS_SIZE];
+    char peer[CEASE_ADDRESS_SIZE];
+    CHECK_OK(cease_conn_local(p.client, local, sizeof local));
+    CHECK_OK(cease_conn_peer(p.server, peer, sizeof peer));
+    CHECK_STR(local, peer);
+    pair_close(&p);
+}
+
 TEST(conn_over_every_kind_of_address_talks)
 {
     struct addrinfo *list = NULL; /* what the resolver of the C library sets up once, it keeps */
@@ -89,23 +102,21 @@ TEST(conn_over_every_kind_of_address_talks)
     harness_mark();
     char path[256];
     snprintf(path, sizeof path, "unix:%s/s", harness_temp_dir());
-    const char *const addresses[] = {"127.0.0.1:0", "[::1]:0", "localhost:0", path,
-                                     "unix:@cease-net-test"};
+    const char *const addresses[] = {"127.0.0.1:0", "localhost:0", path, "unix:@cease-net-test"};
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
-        cease_listener *probe = NULL;
-        if (cease_listen(root(), addresses[i], NULL, &probe) == CEASE_EADDRNOTAVAIL) {
-            continue; /* a host without IPv6 */
-        }
-        cease_listener_close(probe);
-        struct pair p = pair_at(addresses[i]);
-        check_talk(&p);
-        char local[CEASE_ADDRESS_SIZE];
-        char peer[CEASE_ADDRESS_SIZE];
-        CHECK_OK(cease_conn_local(p.client, local, sizeof local));
-        CHECK_OK(cease_conn_peer(p.server, peer, sizeof peer));
-        CHECK_STR(local, peer);
-        pair_close(&p);
+        check_address(addresses[i]);
     }
+}
+
+TEST(conn_over_ipv6_talks)
+{
+    cease_listener *probe = NULL;
+    cease_error e = cease_listen(root(), "[::1]:0", NULL, &probe);
+    if (e == CEASE_EADDRNOTAVAIL || e == (cease_error)-EAFNOSUPPORT) {
+        SKIP("there is no ::1 here");
+    }
+    cease_listener_close(probe);
+    check_address("[::1]:0");
 }
 
 /* The same from a task. */
