@@ -11,8 +11,10 @@
 #include <cease/context.h>
 #include <cease/error.h>
 #include <cease/fd.h>
+#include <cease/file.h>
 #include <cease/group.h>
 #include <cease/net.h>
+#include <cease/packet.h>
 #include <cease/process.h>
 #include <cease/runtime.h>
 #include <cease/select.h>

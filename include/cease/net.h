@@ -202,6 +202,23 @@ CEASE_PUBLIC cease_error cease_conn_writev(cease_ctx *ctx, cease_conn *c, const 
 CEASE_PUBLIC cease_error cease_conn_try_writev(cease_conn *c, const struct iovec *iov, int count,
                                                size_t *ret_count);
 
+/* Writes `size` bytes of a file on disk, from `offset` on, without a copy through this process. Its
+ * position neither counts nor changes. *ret_count (which may be NULL) is written on errors too.
+ *
+ * What the kernel has in its cache goes out from the worker; what must come from the disk, from the block
+ * pool (cease/block.h), so no other task waits for the disk.
+ *
+ * Parks: until the kernel has taken everything.
+ * Callers: tasks and threads; of several writers, one whole call at a time.
+ * Owns: nothing; the file must stay open until this returns.
+ * Errors: CEASE_EINVAL (no file on disk, or beyond what a file can have), CEASE_EOF (the file has ended
+ *     before: *ret_count bytes were sent), CEASE_EBADF (not open for reading), CEASE_EIO; as
+ *     cease_conn_write; the context's.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_conn_send_file(cease_ctx *ctx, cease_conn *c, int file,
+                                              uint64_t offset, uint64_t size, uint64_t *ret_count);
+
 /* Ends the sending half: the peer reads the end of the stream, and can still send.
  *
  * Parks: never.

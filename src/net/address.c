@@ -111,6 +111,19 @@ bool ceasei_address_parse(const char *text, struct ceasei_address_text *ret)
     return true;
 }
 
+void ceasei_address_any(int family, unsigned short port, struct ceasei_address *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->u.any.sa_family = (sa_family_t)family;
+    if (family == AF_INET6) {
+        ret->u.v6.sin6_port = htons(port);
+        ret->size = sizeof ret->u.v6;
+    } else {
+        ret->u.v4.sin_port = htons(port);
+        ret->size = sizeof ret->u.v4;
+    }
+}
+
 static void format_unix(const struct ceasei_address *a, char *ret, size_t size)
 {
     size_t length = a->size > offsetof(struct sockaddr_un, sun_path)

@@ -36,6 +36,9 @@ struct ceasei_address_text {
 /* Reads "1.2.3.4:80", "[::1]:80", "name:80", ":80", "unix:/path", "unix:@abstract". Pure. */
 bool ceasei_address_parse(const char *text, struct ceasei_address_text *ret);
 
+/* All addresses of a family. Pure. */
+void ceasei_address_any(int family, unsigned short port, struct ceasei_address *ret);
+
 /* Writes an address in that syntax, NUL-terminated and cut to fit. Pure. */
 void ceasei_address_format(const struct ceasei_address *a, char *ret, size_t size);
 

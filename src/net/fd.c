@@ -346,6 +346,23 @@ cease_error ceasei_fd_wait(cease_ctx *ctx, struct ceasei_fd *fd, enum ceasei_pol
     return e;
 }
 
+cease_error ceasei_fd_pause(cease_ctx *ctx, struct ceasei_fd *fd, enum ceasei_poll_direction d,
+                            cease_dur time)
+{
+    cease_canceler *stop;
+    cease_ctx *limited = cease_with_timeout(ctx, time, &stop);
+    cease_error e = CEASE_OK;
+    while (e == CEASE_OK) { /* an edge is no answer to what this waits for */
+        e = ceasei_fd_wait(limited, fd, d);
+    }
+    if (e != CEASE_ECLOSED && !cease_done(limited)) { /* not even that is possible for now */
+        (void)cease_sleep(limited, time);
+    }
+    bool over = e != CEASE_ECLOSED && cease_err(ctx) == CEASE_OK;
+    cease_end(stop);
+    return over ? CEASE_OK : e == CEASE_ECLOSED ? e : cease_err(ctx);
+}
+
 bool ceasei_fd_is_drained(struct ceasei_fd *fd, enum ceasei_poll_direction d)
 {
     if (!fd->drained[d]) {

@@ -54,6 +54,11 @@ void ceasei_fd_unlock(struct ceasei_fd *fd, enum ceasei_poll_direction d);
 /* Waits until a call in that direction is worth another try; under its lock. */
 cease_error ceasei_fd_wait(cease_ctx *ctx, struct ceasei_fd *fd, enum ceasei_poll_direction d);
 
+/* Waits for a while, or until ctx or the descriptor's life ends; under the lock. For what the kernel
+ * refuses for now without saying when it would not. */
+cease_error ceasei_fd_pause(cease_ctx *ctx, struct ceasei_fd *fd, enum ceasei_poll_direction d,
+                            cease_dur time);
+
 /* Whether it is better to wait before the next try: the last one took all there was, and no news of
  * the peer's going away has come since. Under the lock. */
 bool ceasei_fd_is_drained(struct ceasei_fd *fd, enum ceasei_poll_direction d);

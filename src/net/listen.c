@@ -1,93 +1,34 @@
 /* SPDX-License-Identifier: MIT
  *
- * listen.c: listeners: bind, accept, and what a Unix socket leaves in the file system.
- *
- * A Unix path outlives its process. So a path that is in the way is asked: if nobody answers it is the
- * rest of a dead server and replaced, else it is in use. On close the path is removed only if it still
- * is the socket made here (device and inode), since somebody may have put another in its place.
+ * listen.c: listeners: bind and accept.
  *
  * Accepting when descriptors or memory have run out would spin, as the connection stays in the queue;
  * it waits with growing pauses instead, during which a close or the context's end still counts.
  */
 #include "net/address.h"
-#include "net/fd.h"
-
+#include "net/bind.h"
 #include "net/conn.h"
+#include "net/fd.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096, PAUSE_FIRST_MS = 5, PAUSE_LAST_MS = 1000 };
 
 struct cease_listener {
-    struct ceasei_fd fd; /* first: its release frees the whole */
-    bool tcp;            /* set at birth, as all below */
-    char *path;          /* of a Unix socket in the file system, to be removed; or NULL */
-    dev_t device;
-    ino_t inode;
+    struct ceasei_fd fd;       /* first: its release frees the whole */
+    bool tcp;                  /* set at birth, as all below */
+    struct ceasei_bound bound; /* of a Unix socket in the file system */
 };
 
 static void release(struct ceasei_fd *fd)
 {
     struct cease_listener *l = (struct cease_listener *)fd;
-    struct stat st;
-    if (l->path && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode) {
-        unlink(l->path);
-    }
-    free(l->path);
+    ceasei_bind_undo(&l->bound);
     free(l);
-}
-
-/* Whether the socket at that path is the rest of a dead process. */
-static bool is_stale(const struct ceasei_address *a)
-{
-    struct stat st;
-    if (lstat(a->u.local.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode)) {
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return false;
-    }
-    bool stale = connect(fd, &a->u.any, a->size) < 0 && errno == ECONNREFUSED;
-    close(fd);
-    return stale;
-}
-
-static cease_error bind_unix(struct cease_listener *l, int fd, const struct ceasei_address *a,
-                             const cease_listen_opts *opts)
-{
-    const char *path = a->u.local.sun_path;
-    bool bound = bind(fd, &a->u.any, a->size) == 0;
-    if (!bound && errno == EADDRINUSE && path[0] != '\0' && is_stale(a)) {
-        unlink(path);
-        bound = bind(fd, &a->u.any, a->size) == 0;
-    }
-    if (!bound) {
-        return (cease_error)-errno;
-    }
-    if (path[0] == '\0') {
-        return CEASE_OK;
-    }
-    struct stat st;
-    if (lstat(path, &st) < 0) {
-        return (cease_error)-errno;
-    }
-    l->device = st.st_dev;
-    l->inode = st.st_ino;
-    l->path = strdup(path);
-    if (!l->path) {
-        unlink(path);
-        return CEASE_ENOMEM;
-    }
-    /* before listen, so nobody connects under other permissions */
-    return opts->unix_mode == 0 || chmod(path, opts->unix_mode) == 0 ? CEASE_OK
-                                                                     : (cease_error)-errno;
 }
 
 static cease_error bind_tcp(int fd, const struct ceasei_address *a, const cease_listen_opts *opts)
@@ -119,7 +60,8 @@ static cease_error listen_at(const struct ceasei_address *a, const cease_listen_
     }
     ceasei_fd_init(&l->fd, fd, release);
     l->tcp = a->u.any.sa_family != AF_UNIX;
-    cease_error e = l->tcp ? bind_tcp(fd, a, opts) : bind_unix(l, fd, a, opts);
+    cease_error e =
+        l->tcp ? bind_tcp(fd, a, opts) : ceasei_bind_unix(fd, a, opts->unix_mode, &l->bound);
     uint32_t backlog = opts->backlog > 0 && opts->backlog < INT32_MAX ? opts->backlog : BACKLOG;
     if (e == CEASE_OK && listen(fd, (int)backlog) < 0) {
         e = (cease_error)-errno;
@@ -136,15 +78,11 @@ static cease_error listen_at(const struct ceasei_address *a, const cease_listen_
 static cease_error listen_any(unsigned short port, const cease_listen_opts *opts,
                               cease_listener **ret_listener)
 {
-    struct ceasei_address a = {.size = sizeof a.u.v6};
-    a.u.v6.sin6_family = AF_INET6;
-    a.u.v6.sin6_port = htons(port);
+    struct ceasei_address a;
+    ceasei_address_any(AF_INET6, port, &a);
     cease_error e = listen_at(&a, opts, ret_listener);
     if (e == (cease_error)-EAFNOSUPPORT || e == CEASE_EADDRNOTAVAIL) {
-        memset(&a, 0, sizeof a);
-        a.u.v4.sin_family = AF_INET;
-        a.u.v4.sin_port = htons(port);
-        a.size = sizeof a.u.v4;
+        ceasei_address_any(AF_INET, port, &a);
         e = listen_at(&a, opts, ret_listener);
     }
     return e;
@@ -207,20 +145,6 @@ static bool is_passing(int error)
     }
 }
 
-/* Waits for a while, or the end of ctx, or a close. */
-static cease_error pause_for(cease_ctx *ctx, cease_listener *l, int64_t ms)
-{
-    cease_canceler *stop;
-    cease_ctx *limited = cease_with_timeout(ctx, cease_ms(ms), &stop);
-    cease_error e = CEASE_OK;
-    while (e == CEASE_OK) { /* an edge says that one more has come, not that there is room for it */
-        e = ceasei_fd_wait(limited, &l->fd, CEASEI_POLL_READ);
-    }
-    bool over = e != CEASE_ECLOSED && cease_err(ctx) == CEASE_OK;
-    cease_end(stop);
-    return over ? CEASE_OK : e == CEASE_ECLOSED ? e : cease_err(ctx);
-}
-
 /* Under the read lock. */
 static cease_error accept_one(cease_ctx *ctx, cease_listener *l, int *ret_fd)
 {
@@ -235,7 +159,7 @@ static cease_error accept_one(cease_ctx *ctx, cease_listener *l, int *ret_fd)
         if (errno == EAGAIN) {
             e = ceasei_fd_wait(ctx, &l->fd, CEASEI_POLL_READ);
         } else if (is_shortage(errno)) {
-            e = pause_for(ctx, l, pause_ms);
+            e = ceasei_fd_pause(ctx, &l->fd, CEASEI_POLL_READ, cease_ms(pause_ms));
             pause_ms = pause_ms * 2 < PAUSE_LAST_MS ? pause_ms * 2 : PAUSE_LAST_MS;
         } else if (!is_passing(errno)) {
             e = (cease_error)-errno;
