@@ -166,6 +166,17 @@ CEASE_PUBLIC cease_error cease_conn_from_fd(int take_fd, cease_conn **ret_conn);
 CEASE_PUBLIC cease_error cease_conn_read(cease_ctx *ctx, cease_conn *c, void *buf, size_t size,
                                          size_t *ret_count);
 
+/* Reads what is there at once, at most `size` bytes.
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: nothing.
+ * Errors: CEASE_EAGAIN (nothing is there, or somebody else reads); as cease_conn_read.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_conn_try_read(cease_conn *c, void *buf, size_t size,
+                                             size_t *ret_count);
+
 /* Writes all of it. *ret_count (which may be NULL) is written on errors too: how much the kernel
  * took.
  *

@@ -2,16 +2,14 @@
  *
  * http1.c: what happens on one HTTP/1.1 connection, request after request, on one task's stack.
  *
+ *     nothing there ──> the connection rests (connection.c), the task ends
  *     read a head ──refused──> page, close
  *        │ complete
  *     serve the exchange (exchange.c), its body from here, its response to here
  *     skip what is left of the body; again, or close
  *
- * Everything before the handler waits under `idle`, which ends at once when the server stops; so each
- * wait has a limit of its own: idle, head and body timeout, write budget.
- *
- * Left out on purpose, for now: an idle connection keeps its task, parked in a read, because the
- * poller cannot start one when bytes come.
+ * A head is waited for under `idle`, which ends at once when the server stops. Each wait has a limit of
+ * its own: idle, head and body timeout, write budget.
  */
 #include "http/http1.h"
 
@@ -20,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Which limit ended a wait for input; everything else is the connection's own end. */
-enum input { INPUT_HEAD, INPUT_CLOSED, INPUT_TIMEOUT, INPUT_BAD };
+/* How a wait for a head ended. */
+enum input { INPUT_HEAD, INPUT_RESTS, INPUT_CLOSED, INPUT_TIMEOUT, INPUT_BAD };
 
 /* ---- as a carrier ---- */
 
@@ -42,10 +40,11 @@ static const struct ceasei_http_carrier carrier = {
     .unguard = unguard,
 };
 
-static bool begin(struct ceasei_http1 *h, struct ceasei_http_run *run, cease_conn *conn)
+static bool begin(struct ceasei_http1 *h, struct ceasei_http_connection *c)
 {
-    size_t head_max = run->server->opts.head_max;
-    ceasei_http_exchange_init(&h->x, &carrier, run, conn);
+    size_t head_max = c->run->server->opts.head_max;
+    ceasei_http_exchange_init(&h->x, &carrier, c->run, c->conn);
+    h->connection = c;
     h->heap = NULL;
     h->in = h->in_memory;
     h->x.scratch = h->scratch_memory;
@@ -64,35 +63,28 @@ static bool begin(struct ceasei_http1 *h, struct ceasei_http_run *run, cease_con
 
 /* ---- reading a head ---- */
 
-static void count_idle(struct ceasei_http1 *h, bool idle)
+/* Reads the first bytes of a head, if there are any. */
+static cease_error read_first(struct ceasei_http1 *h)
 {
-    if (idle) {
-        ceasei_add(&h->x.server->idle, 1, RELAXED);
-    } else {
-        ceasei_sub(&h->x.server->idle, 1, RELAXED);
-    }
+    size_t n = 0;
+    cease_error e = cease_conn_try_read(h->x.conn, h->in, h->in_room, &n);
+    h->in_size = n;
+    return e;
 }
 
-/* Waits for the first bytes of a head, or its next ones. */
+/* Reads its next ones; its time begins with the first call. */
 static cease_error read_more(struct ceasei_http1 *h, cease_time *deadline)
 {
-    const cease_http_server_opts *opts = &h->x.server->opts;
-    bool idle = h->in_size == 0;
     size_t n = 0;
     cease_canceler *stop;
-    cease_ctx *ctx = idle ? cease_with_timeout(h->x.run->idle, opts->idle_timeout, &stop)
-                          : cease_with_deadline(h->x.run->idle, *deadline, &stop);
-    if (idle) {
-        count_idle(h, true);
+    if (deadline->ns == CEASE_NEVER.ns) {
+        *deadline = cease_time_add(cease_now(), h->x.server->opts.head_timeout);
     }
+    cease_ctx *ctx = cease_with_deadline(h->x.run->idle, *deadline, &stop);
     cease_error e =
         cease_conn_read(ctx, h->x.conn, h->in + h->in_size, h->in_room - h->in_size, &n);
     cease_end(stop);
-    if (idle) {
-        count_idle(h, false);
-        *deadline = cease_time_add(cease_now(), opts->head_timeout);
-    }
-    h->in_size += e == CEASE_OK ? n : 0;
+    h->in_size += n;
     return e;
 }
 
@@ -104,12 +96,17 @@ static enum input read_head(struct ceasei_http1 *h, int *ret_status)
     memmove(h->in, h->in + h->in_at, h->in_size - h->in_at);
     h->in_size -= h->in_at;
     h->in_at = 0;
-    if (h->in_size > 0) {
-        deadline = cease_time_add(cease_now(), opts->head_timeout);
-    }
     ceasei_http_head_init(&h->head, h->fields, opts->header_count_max, (uint32_t)opts->head_max);
     for (;;) {
-        int64_t r = h->in_size > 0 ? ceasei_http_parse_request(&h->head, h->in, h->in_size) : 0;
+        cease_error e = h->in_size > 0 ? CEASE_OK : read_first(h);
+        if (e == CEASE_EAGAIN) {
+            enum ceasei_http_rest rest = ceasei_http_connection_rest(h->connection);
+            if (rest == CEASEI_REST_READ) {
+                continue;
+            }
+            return rest == CEASEI_REST_OK ? INPUT_RESTS : INPUT_CLOSED;
+        }
+        int64_t r = e == CEASE_OK ? ceasei_http_parse_request(&h->head, h->in, h->in_size) : 0;
         if (r > 0) {
             h->in_at = (size_t)r;
             return INPUT_HEAD;
@@ -118,8 +115,10 @@ static enum input read_head(struct ceasei_http1 *h, int *ret_status)
             *ret_status = (int)-r;
             return INPUT_BAD;
         }
-        cease_error e = read_more(h, &deadline);
-        if (e == CEASE_EDEADLINE && h->in_size > 0 && cease_err(h->x.run->idle) == CEASE_OK) {
+        if (e == CEASE_OK) {
+            e = read_more(h, &deadline);
+        }
+        if (e == CEASE_EDEADLINE && cease_err(h->x.run->idle) == CEASE_OK) {
             *ret_status = 408;
             return INPUT_TIMEOUT;
         }
@@ -176,23 +175,21 @@ static void refuse(struct ceasei_http1 *h, int status)
     linger(h);
 }
 
-void ceasei_http1_run(struct ceasei_http_run *run, cease_conn *conn)
+bool ceasei_http1_run(struct ceasei_http_connection *c)
 {
     struct ceasei_http1 h;
+    enum input input;
     int status = 0;
-    if (!begin(&h, run, conn)) {
-        ceasei_add(&run->server->busy_total, 1, RELAXED);
-        return;
+    if (!begin(&h, c)) {
+        ceasei_add(&c->run->server->busy_total, 1, RELAXED);
+        return false;
     }
-    for (;;) {
-        enum input input = read_head(&h, &status);
-        if (input == INPUT_HEAD && serve(&h)) {
-            continue;
-        }
-        if (input == INPUT_BAD || input == INPUT_TIMEOUT) {
-            refuse(&h, status);
-        }
-        break;
+    do {
+        input = read_head(&h, &status);
+    } while (input == INPUT_HEAD && serve(&h));
+    if (input == INPUT_BAD || input == INPUT_TIMEOUT) {
+        refuse(&h, status);
     }
     free(h.heap);
+    return input == INPUT_RESTS;
 }

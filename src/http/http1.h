@@ -19,7 +19,8 @@ enum ceasei_http1_body { CEASEI_BODY_NONE, CEASEI_BODY_LENGTH, CEASEI_BODY_CHUNK
 /* One connection while it has a task: lives on the task's stack, of which only what is used costs
  * memory. */
 struct ceasei_http1 {
-    struct ceasei_http_exchange x;  /* first: a carrier's function finds the rest by it */
+    struct ceasei_http_exchange x; /* first: a carrier's function finds the rest by it */
+    struct ceasei_http_connection *connection;
     char *in;                       /* input: the head, then what follows it */
     size_t in_room, in_size, in_at; /* allocated; filled; consumed */
     char *heap;                     /* input and scratch, when they are not in the room below */

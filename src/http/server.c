@@ -10,8 +10,8 @@
  *
  * and `idle`, a child of serve's own context: ends when the stop begins, and with it all waiting for
  * requests. Phase one is therefore nothing but that end and the closed listener; phase two a watch on a
- * context whose deadline is the grace. The group of the connections' tasks is joined in between, so
- * serve returns as soon as the last has ended.
+ * context whose deadline is the grace. The connections are joined in between, so serve returns as soon
+ * as the last has ended.
  */
 #include "http/http1.h"
 
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FINAL_MS = 1000 };
+enum { FINAL_MS = 1000, ACCEPTS_MAX = 16 };
 
 static cease_dur or_default(cease_dur d, cease_dur other)
 {
@@ -104,60 +104,6 @@ void cease_http_server_count(cease_http_server *s, cease_http_server_counts *ret
     }
 }
 
-/* ---- connections ---- */
-
-/* What a connection's task is given. */
-struct start {
-    struct ceasei_http_run *run;
-    cease_conn *conn;
-};
-
-static cease_error connection_task(cease_ctx *ctx, void *arg)
-{
-    struct start start = *(struct start *)arg;
-    (void)ctx;
-    free(arg);
-    ceasei_http1_run(start.run, start.conn);
-    cease_conn_close(start.conn);
-    ceasei_sub(&start.run->server->connections, 1, RELAXED);
-    return CEASE_OK;
-}
-
-/* Says 503 to a connection that cannot be served: what fits the socket's buffer, without waiting. */
-static void turn_away(cease_http_server *s, cease_conn *take_conn)
-{
-    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                               "Content-Type: text/plain\r\n"
-                               "Content-Length: 24\r\n"
-                               "Retry-After: 1\r\n"
-                               "Connection: close\r\n\r\n"
-                               "503 Service Unavailable\n";
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof text - 1};
-    size_t n;
-    ceasei_add(&s->busy_total, 1, RELAXED);
-    cease_conn_try_writev(take_conn, &piece, 1, &n);
-    cease_conn_shutdown(take_conn);
-    cease_conn_close(take_conn);
-}
-
-static void start_connection(struct ceasei_http_run *run, cease_group *g, cease_conn *take_conn)
-{
-    cease_http_server *s = run->server;
-    ceasei_add(&s->connections_total, 1, RELAXED);
-    if (ceasei_add(&s->connections, 1, RELAXED) < s->opts.connection_max) {
-        struct start *start = malloc(sizeof *start);
-        if (start) {
-            *start = (struct start){run, take_conn};
-            if (cease_group_go(g, connection_task, start) == CEASE_OK) {
-                return;
-            }
-            free(start);
-        }
-    }
-    ceasei_sub(&s->connections, 1, RELAXED);
-    turn_away(s, take_conn);
-}
-
 /* ---- one run ---- */
 
 struct phases {
@@ -178,11 +124,11 @@ static void on_final_over(void *arg)
 }
 
 /* Joins all connections; those that have not ended when the grace is over are cancelled. */
-static void drain(cease_ctx *ctx, cease_http_server *s, cease_group *g, struct phases *p)
+static void drain(cease_ctx *ctx, struct ceasei_http_run *run, struct phases *p)
 {
     cease_canceler *grace_stop;
     cease_canceler *final_stop;
-    cease_dur grace = s->opts.grace;
+    cease_dur grace = run->server->opts.grace;
     cease_dur rest = grace.ns == INT64_MAX ? grace : cease_ns(grace.ns > 0 ? grace.ns : 0);
     if (rest.ns < INT64_MAX - INT64_C(2) * FINAL_MS * 1000000) {
         rest.ns += INT64_C(1000000) * FINAL_MS;
@@ -191,21 +137,26 @@ static void drain(cease_ctx *ctx, cease_http_server *s, cease_group *g, struct p
     cease_ctx *final_ctx = cease_with_grace(ctx, rest, &final_stop);
     cease_watch_add(&p->grace_over, grace_ctx, on_grace_over, p);
     cease_watch_add(&p->final_over, final_ctx, on_final_over, p);
-    cease_group_wait(g);
+    ceasei_http_connections_close_idle(&run->connections);
+    ceasei_http_connections_join(&run->connections);
+    cease_group_wait(run->group);
     cease_watch_remove_sync(&p->grace_over);
     cease_watch_remove_sync(&p->final_over);
     cease_end(grace_stop);
     cease_end(final_stop);
 }
 
-static cease_error accept_all(cease_ctx *ctx, struct ceasei_http_run *run, cease_group *g,
-                              cease_listener *l)
+static cease_error accept_all(cease_ctx *ctx, struct ceasei_http_run *run, cease_listener *l)
 {
-    for (;;) {
+    for (unsigned count = 1;; count++) {
         cease_conn *conn;
         cease_error e = cease_listener_accept(ctx, l, &conn);
         if (e == CEASE_OK) {
-            start_connection(run, g, conn);
+            ceasei_http_connection_start(run, conn);
+            if (count % ACCEPTS_MAX == 0) {
+                cease_yield(); /* a crowd at the door shall not take a stack each before the first is
+                                  looked at */
+            }
         } else if (e != CEASE_ENOMEM || cease_err(ctx) != CEASE_OK) {
             return e;
         } else {
@@ -230,19 +181,21 @@ cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
     run.final = cease_with_cancel(base, &phases.final);
     run.active = cease_with_cancel(run.final, &phases.active);
     run.idle = cease_with_cancel(ctx, &idle_stop);
-    cease_group *g = cease_group_new(base, &supervise);
-    cease_error e = g && take_listener ? CEASE_OK : CEASE_ENOMEM;
+    run.group = cease_group_new(base, &supervise);
+    ceasei_http_connections_init(&run.connections);
+    cease_error e = take_listener ? CEASE_OK : CEASE_ENOMEM;
     ceasei_add(&s->serving, 1, ACQ_REL);
     if (e == CEASE_OK) {
-        e = accept_all(ctx, &run, g, take_listener);
+        e = cease_group_go(run.group, ceasei_http_connections_sweep, &run);
+    }
+    if (e == CEASE_OK) {
+        e = accept_all(ctx, &run, take_listener);
     }
     cease_listener_close(take_listener);
     cease_cancel(idle_stop); /* also when it was not ctx that ended the accepting */
-    if (g) {
-        drain(ctx, s, g, &phases);
-    }
+    drain(ctx, &run, &phases);
     bool stopped = cease_err(ctx) != CEASE_OK;
-    cease_group_free(g);
+    cease_group_free(run.group);
     cease_end(idle_stop);
     cease_end(phases.active);
     cease_end(phases.final);

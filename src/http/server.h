@@ -3,6 +3,7 @@
  * server.h: the insides of the HTTP server.
  *
  *     server.c                       options, routes, accepting, stopping in two phases
+ *     connection.c                   connections, of which those that wait have no task
  *     http1.c, http1_*.c             one HTTP/1.1 connection: heads and bodies in, responses out
  *     exchange.c                     one request and its response: route, limits, context, handler,
  *                                    the server's own pages, log; knows no protocol
@@ -29,6 +30,7 @@
 #ifndef CEASE_HTTP_SERVER_H
 #define CEASE_HTTP_SERVER_H
 
+#include "http/connection.h"
 #include "http/metrics.h"
 #include "http/parse.h"
 #include "http/route.h"
@@ -54,13 +56,15 @@ struct cease_http_server {
     struct ceasei_http_metrics metrics;
 };
 
-/* One call of serve. Set before the first connection. */
+/* One call of serve. All but the connections is set before the first connection. */
 struct ceasei_http_run {
     cease_http_server *server;
     cease_ctx *idle;   /* ends at once when the server stops: waiting for and reading of heads; from
-                          then on responses say Connection: close */
+                           then on responses say Connection: close */
     cease_ctx *active; /* ends when the grace is over: the parent of every request's context */
     cease_ctx *final;  /* ends a little later: what is still being written */
+    cease_group *group; /* of all its tasks */
+    struct ceasei_http_connections connections;
 };
 
 /* What is to be sent next. The head, when `head`: x->res's status, fields and length. */
@@ -159,8 +163,9 @@ void ceasei_http_exchange_serve(struct ceasei_http_exchange *x);
 /* Answers a head that was refused: `status`, and `why` (static) for the log. */
 void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, const char *why);
 
-/* http1.c: everything that happens on one connection, until it is to be closed. */
-void ceasei_http1_run(struct ceasei_http_run *run, cease_conn *conn);
+/* http1.c: what happens on one connection while it is busy. True: it rests, and is not the caller's any
+ * more; false: it is to be closed. */
+bool ceasei_http1_run(struct ceasei_http_connection *c);
 
 /* request.c */
 void ceasei_http_request_begin(struct ceasei_http_exchange *x);

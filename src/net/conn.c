@@ -60,29 +60,33 @@ cease_error cease_conn_from_fd(int take_fd, cease_conn **ret_conn)
     return ceasei_conn_new(take_fd, ret_conn);
 }
 
+/* Reads what is there; CEASE_EAGAIN: nothing. Under the read lock. */
+static cease_error read_now(struct ceasei_fd *fd, void *buf, size_t size, size_t *ret_count)
+{
+    ssize_t n;
+    if (ceasei_fd_is_drained(fd, CEASEI_POLL_READ)) {
+        return CEASE_EAGAIN;
+    }
+    do {
+        n = recv(fd->number, buf, size, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        fd->drained[CEASEI_POLL_READ] = (size_t)n < size;
+        *ret_count = (size_t)n;
+    }
+    return n > 0 ? CEASE_OK : n == 0 ? CEASE_EOF : (cease_error)-errno;
+}
+
 /* Under the read lock. */
 static cease_error read_some(cease_ctx *ctx, struct ceasei_fd *fd, void *buf, size_t size,
                              size_t *ret_count)
 {
     for (;;) {
-        if (!ceasei_fd_is_drained(fd, CEASEI_POLL_READ)) {
-            ssize_t n = recv(fd->number, buf, size, 0);
-            if (n > 0) {
-                fd->drained[CEASEI_POLL_READ] = (size_t)n < size;
-                *ret_count = (size_t)n;
-                return CEASE_OK;
-            }
-            if (n == 0) {
-                return CEASE_EOF;
-            }
-            if (errno == EINTR) {
-                continue;
-            }
-            if (errno != EAGAIN) {
-                return (cease_error)-errno;
-            }
+        cease_error e = read_now(fd, buf, size, ret_count);
+        if (e != CEASE_EAGAIN) {
+            return e;
         }
-        cease_error e = ceasei_fd_wait(ctx, fd, CEASEI_POLL_READ);
+        e = ceasei_fd_wait(ctx, fd, CEASEI_POLL_READ);
         if (e != CEASE_OK) {
             return e;
         }
@@ -103,6 +107,23 @@ cease_error cease_conn_read(cease_ctx *ctx, cease_conn *c, void *buf, size_t siz
         return e;
     }
     e = read_some(ctx, &c->fd, buf, size, ret_count);
+    ceasei_fd_unlock(&c->fd, CEASEI_POLL_READ);
+    return e;
+}
+
+cease_error cease_conn_try_read(cease_conn *c, void *buf, size_t size, size_t *ret_count)
+{
+    if (!c) {
+        return CEASE_ENOMEM;
+    }
+    if (size == 0) {
+        return CEASE_EINVAL;
+    }
+    cease_error e = ceasei_fd_try_lock(&c->fd, CEASEI_POLL_READ);
+    if (e != CEASE_OK) {
+        return e;
+    }
+    e = read_now(&c->fd, buf, size, ret_count);
     ceasei_fd_unlock(&c->fd, CEASEI_POLL_READ);
     return e;
 }
@@ -213,7 +234,9 @@ static cease_error write_some(struct ceasei_fd *fd, struct msghdr *m, size_t *re
 {
     advance(m, 0);
     while (m->msg_iovlen > 0) {
-        ssize_t n = sendmsg(fd->number, m, MSG_NOSIGNAL);
+        ssize_t n = m->msg_iovlen > 1 ? sendmsg(fd->number, m, MSG_NOSIGNAL)
+                                      : send(fd->number, m->msg_iov->iov_base, /* is cheaper */
+                                             m->msg_iov->iov_len, MSG_NOSIGNAL);
         if (n >= 0) {
             *ret_count += (size_t)n;
             advance(m, (size_t)n);

@@ -761,6 +761,101 @@ TEST(server_above_its_connections_answers_503)
     rig_stop(&rig);
 }
 
+/* ---- connections that wait ---- */
+
+enum { RESTING = 50 };
+
+static void rest_all(int fds[RESTING])
+{
+    for (int i = 0; i < RESTING; i++) {
+        fds[i] = rig_connect(&rig);
+        rig_send(fds[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        char *text = rig_response(fds[i], false);
+        CHECK_HAS(text, "Hello");
+        free(text);
+    }
+    CHECK_EVENTUALLY(rig_counts(&rig).idle == RESTING);
+}
+
+/* Between two requests a connection has neither task nor buffer, and is served again all the same. */
+TEST(server_connections_that_wait_hold_no_task)
+{
+    int fds[RESTING];
+    start(NULL, NULL);
+    rest_all(fds);
+    CHECK_EVENTUALLY(task_count() <= 2); /* who accepts, and who looks for those idle too long */
+    for (int i = 0; i < RESTING; i++) {
+        rig_send(fds[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        char *text = rig_response(fds[i], false);
+        CHECK_HAS(text, "Hello");
+        free(text);
+    }
+    for (int i = 0; i < RESTING / 2; i++) {
+        close(fds[i]);
+    }
+    CHECK_EVENTUALLY(rig_counts(&rig).connections == RESTING - RESTING / 2);
+    CHECK_EVENTUALLY(rig_counts(&rig).idle == RESTING - RESTING / 2);
+    rig_stop(&rig);
+    for (int i = RESTING / 2; i < RESTING; i++) {
+        rig_check_end(fds[i]);
+        close(fds[i]);
+    }
+}
+
+TEST(server_connections_idle_too_long_are_closed_and_busy_ones_are_not)
+{
+    static const cease_http_server_opts opts = {.size = sizeof opts,
+                                                .idle_timeout = {100 * 1000 * 1000}};
+    static int waiting;
+    int fds[RESTING];
+    start(&opts, &waiting);
+    int busy = rig_connect(&rig);
+    rig_send(busy, "GET /wait HTTP/1.1\r\n" HOST "X-Request-Timeout-Ms: 400\r\n\r\n");
+    CHECK_EVENTUALLY(__atomic_load_n(&waiting, __ATOMIC_SEQ_CST) == 1);
+    for (int i = 0; i < RESTING; i++) {
+        fds[i] = rig_connect(&rig);
+    }
+    for (int i = 0; i < RESTING; i++) {
+        rig_check_end(fds[i]);
+        close(fds[i]);
+    }
+    char *text = rig_response(busy, false); /* four times as long as the others may rest */
+    CHECK_HAS(text, "HTTP/1.1 504 ");
+    free(text);
+    rig_check_end(busy);
+    close(busy);
+    CHECK_EVENTUALLY(rig_counts(&rig).connections == 0);
+    rig_stop(&rig);
+}
+
+/* Requests that come just when their connection begins to rest, or expires. */
+TEST(server_requests_racing_the_rest_are_served_or_see_the_end)
+{
+    static const cease_http_server_opts opts = {.size = sizeof opts,
+                                                .idle_timeout = {2 * 1000 * 1000}};
+    start(&opts, NULL);
+    int served = 0;
+    for (int i = 0; i < 200; i++) {
+        int fd = rig_connect(&rig);
+        for (int round = 0; round < 20; round++) {
+            rig_send(fd, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+            char *text = rig_response(fd, false);
+            bool whole = strstr(text, "\r\n\r\nHello, world\n") != NULL;
+            CHECK(whole || text[0] == '\0');
+            free(text);
+            if (!whole) {
+                break;
+            }
+            served++;
+            usleep((useconds_t)(round * 200 % 2100));
+        }
+        close(fd);
+    }
+    CHECK(served > 0);
+    CHECK_EVENTUALLY(rig_counts(&rig).connections == 0);
+    rig_stop(&rig);
+}
+
 /* ---- stopping ---- */
 
 static int released;
