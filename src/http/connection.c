@@ -261,20 +261,13 @@ static cease_time sweep_shelf(struct ceasei_http_shelf *s, cease_dur timeout)
     return next;
 }
 
-cease_error ceasei_http_connections_sweep(cease_ctx *ctx, void *arg)
+cease_time ceasei_http_connections_sweep(struct ceasei_http_run *run)
 {
-    struct ceasei_http_run *run = arg;
-    cease_error e = CEASE_OK;
     cease_dur timeout = run->server->opts.idle_timeout;
-    while (e == CEASE_OK) {
-        /* who begins to rest later expires later than this */
-        cease_time next = cease_time_add(cease_now(), timeout);
-        for (size_t i = 0; i < CEASEI_HTTP_SHELVES; i++) {
-            cease_time t = sweep_shelf(&run->connections.shelves[i], timeout);
-            next = t.ns < next.ns ? t : next;
-        }
-        e = cease_sleep(run->idle, cease_until(next));
+    cease_time next = cease_time_add(cease_now(), timeout);
+    for (size_t i = 0; i < CEASEI_HTTP_SHELVES; i++) {
+        cease_time t = sweep_shelf(&run->connections.shelves[i], timeout);
+        next = t.ns < next.ns ? t : next;
     }
-    (void)ctx;
-    return CEASE_OK;
+    return next;
 }

@@ -44,8 +44,9 @@ void ceasei_http_connections_init(struct ceasei_http_connections *all);
 void ceasei_http_connections_close_idle(struct ceasei_http_connections *all);
 /* Parks until the last one has ended. */
 void ceasei_http_connections_join(struct ceasei_http_connections *all);
-/* A task's function (arg: the run): closes those that have rested for too long, until ctx ends. */
-cease_error ceasei_http_connections_sweep(cease_ctx *ctx, void *arg);
+/* Closes those that have rested for too long. Gives when that is to be done next: who begins to rest later
+ * expires later than that. */
+cease_time ceasei_http_connections_sweep(struct ceasei_http_run *run);
 
 /* Takes a connection and starts a task for it. On failure take_conn has been told so and closed. */
 void ceasei_http_connection_start(struct ceasei_http_run *run, cease_conn *take_conn);

@@ -146,22 +146,38 @@ static void drain(cease_ctx *ctx, struct ceasei_http_run *run, struct phases *p)
     cease_end(final_stop);
 }
 
-static cease_error accept_all(cease_ctx *ctx, struct ceasei_http_run *run, cease_listener *l)
+/* Accepts until `due`, when idle connections are to be looked at, or an error. */
+static cease_error accept_until(cease_ctx *ctx, struct ceasei_http_run *run, cease_listener *l,
+                                cease_time due)
 {
-    for (unsigned count = 1;; count++) {
+    cease_error e = CEASE_OK;
+    cease_canceler *stop;
+    cease_ctx *limited = cease_with_deadline(ctx, due, &stop);
+    for (unsigned count = 1; e == CEASE_OK; count++) {
         cease_conn *conn;
-        cease_error e = cease_listener_accept(ctx, l, &conn);
+        e = cease_listener_accept(limited, l, &conn);
         if (e == CEASE_OK) {
             ceasei_http_connection_start(run, conn);
-            if (count % ACCEPTS_MAX == 0) {
-                cease_yield(); /* a crowd at the door shall not take a stack each before the first is
-                                  looked at */
-            }
-        } else if (e != CEASE_ENOMEM || cease_err(ctx) != CEASE_OK) {
+        }
+        if (count % ACCEPTS_MAX == 0) {
+            cease_yield(); /* a crowd shall not take a stack each before the first is looked at */
+        }
+    }
+    const cease_cause *cause = cease_cause_of(limited);
+    e = cause && cause->code == CEASE_ENOMEM ? CEASE_ENOMEM : e;
+    cease_end(stop);
+    return e;
+}
+
+static cease_error accept_all(cease_ctx *ctx, struct ceasei_http_run *run, cease_listener *l)
+{
+    for (;;) {
+        cease_error e = accept_until(ctx, run, l, ceasei_http_connections_sweep(run));
+        if (cease_err(ctx) != CEASE_OK || (e != CEASE_EDEADLINE && e != CEASE_ENOMEM)) {
             return e;
-        } else {
-            e = cease_sleep(ctx,
-                            cease_ms(5)); /* one connection was lost; the next may be luckier */
+        }
+        if (e == CEASE_ENOMEM) { /* one connection was lost; the next may be luckier */
+            cease_sleep(ctx, cease_ms(5));
         }
     }
 }
@@ -183,14 +199,9 @@ cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
     run.idle = cease_with_cancel(ctx, &idle_stop);
     run.group = cease_group_new(base, &supervise);
     ceasei_http_connections_init(&run.connections);
-    cease_error e = take_listener ? CEASE_OK : CEASE_ENOMEM;
     ceasei_add(&s->serving, 1, ACQ_REL);
-    if (e == CEASE_OK) {
-        e = cease_group_go(run.group, ceasei_http_connections_sweep, &run);
-    }
-    if (e == CEASE_OK) {
-        e = accept_all(ctx, &run, take_listener);
-    }
+    cease_error e =
+        take_listener && run.group ? accept_all(ctx, &run, take_listener) : CEASE_ENOMEM;
     cease_listener_close(take_listener);
     cease_cancel(idle_stop); /* also when it was not ctx that ended the accepting */
     drain(ctx, &run, &phases);
