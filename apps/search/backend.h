@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * backend.h: what answers a query. The embedded indexes do; PostgreSQL and other servers can,
- * behind the same interface.
+ * backend.h: what answers a query: the embedded indexes, and other instances of this program.
  *
  * The one guarantee of an implementation: when `search` or `read` returns, nothing that it started
  * runs any more, and nobody touches its memory. Both obey their context, in which the user's
@@ -12,6 +11,7 @@
 
 #include <cease/context.h>
 
+#include "options.h"
 #include "store.h"
 
 enum { HITS_MAX = 20 };
@@ -30,6 +30,9 @@ struct hits {
     size_t count;
 };
 void hits_deinit(struct hits *hits);
+/* Copies the texts. Errors: CEASE_ENOMEM; CEASE_EOF: there are enough. */
+cease_error hits_add(struct hits *hits, const char *key, const char *title, const char *summary,
+                     const char *snippet, bool exact);
 
 struct page {
     struct text key;
@@ -44,6 +47,7 @@ void page_deinit(struct page *page);
 struct backend {
     const char *name;  /* in URLs and JSON */
     const char *title; /* for people */
+    bool relays;       /* its documents are another's backends': their keys are "backend/key" */
     void *self;
 
     /* Parks. Errors: the context's; anything else, with its words in ret_trouble. ret_hits is the
@@ -55,6 +59,14 @@ struct backend {
                         struct trouble *ret_trouble);
     void (*free)(void *self);
 };
+
+/* All that are asked. */
+struct backends {
+    struct backend of[BACKENDS_MAX];
+    cease_dur budget[BACKENDS_MAX]; /* the longest each may take; 0: the request's time */
+    size_t count;
+};
+const struct backend *backends_find(const struct backends *all, const char *name); /* or NULL */
 
 /* A backend on a store, with up to `readers` connections, opened when they are first needed.
  * `slow_ms` makes each of its queries so much slower. `path` is borrowed. NULL self: out of memory.

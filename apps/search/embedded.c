@@ -23,24 +23,6 @@ struct embedded {
     cease_chan *pool; /* of cease_sqlite * */
 };
 
-void hits_deinit(struct hits *hits)
-{
-    for (size_t i = 0; i < hits->count; i++)
-        free(hits->data[i].memory);
-    hits->count = 0;
-}
-
-void page_deinit(struct page *page)
-{
-    text_deinit(&page->key);
-    text_deinit(&page->title);
-    text_deinit(&page->summary);
-    text_deinit(&page->extra);
-    text_deinit(&page->body);
-    free(page->html);
-    page->html = NULL;
-}
-
 /* ---- the expression ---- */
 
 static bool has_token(const char *word, size_t size)
@@ -125,33 +107,11 @@ static cease_error explain(cease_sqlite *db, cease_error e, struct trouble *ret_
 
 static cease_error add_hit(cease_sqlite_row *row, void *arg)
 {
-    struct hits *hits = arg;
-    enum { TEXTS = 4 };
-    const char *texts[TEXTS];
-    size_t sizes[TEXTS];
-    size_t total = 0;
-    if (hits->count == HITS_MAX)
-        return CEASE_EOF;
-    for (int i = 0; i < TEXTS; i++) {
-        texts[i] = cease_sqlite_row_text(row, i, &sizes[i]);
-        total += sizes[i] + 1;
-    }
-    char *at = malloc(total);
-    if (!at)
-        return CEASE_ENOMEM;
-    struct hit *hit = &hits->data[hits->count++];
-    *hit = (struct hit){.memory = at, .exact = cease_sqlite_row_int(row, FOUND_EXACT) != 0};
-    const char **fields[TEXTS] = {[FOUND_KEY] = &hit->key,
-                                  [FOUND_TITLE] = &hit->title,
-                                  [FOUND_SUMMARY] = &hit->summary,
-                                  [FOUND_SNIPPET] = &hit->snippet};
-    for (int i = 0; i < TEXTS; i++) {
-        memcpy(at, texts[i], sizes[i]);
-        at[sizes[i]] = '\0';
-        *fields[i] = at;
-        at += sizes[i] + 1;
-    }
-    return CEASE_OK;
+    return hits_add(arg, cease_sqlite_row_text(row, FOUND_KEY, NULL),
+                    cease_sqlite_row_text(row, FOUND_TITLE, NULL),
+                    cease_sqlite_row_text(row, FOUND_SUMMARY, NULL),
+                    cease_sqlite_row_text(row, FOUND_SNIPPET, NULL),
+                    cease_sqlite_row_int(row, FOUND_EXACT) != 0);
 }
 
 /* All words first; when nothing has them all, any of them. */

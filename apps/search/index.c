@@ -125,9 +125,9 @@ cease_error indexes_open(cease_ctx *ctx, struct indexes *all, const struct optio
 {
     all->lock_fd = -1;
     cease_error e = open_folder(all, options, ret_trouble);
-    for (int i = 0; i < BACKEND_COUNT && e == CEASE_OK; i++) {
+    for (int i = 0; i < INDEX_COUNT && e == CEASE_OK; i++) {
         struct index *index = &all->of[i];
-        index->name = backend_names[i];
+        index->name = index_names[i];
         index->options = options;
         snprintf(index->path, sizeof index->path, "%s/%s.db", options->data, index->name);
         cease_sqlite *db;
@@ -156,8 +156,8 @@ void indexes_close(struct indexes *all)
 
 /* ---- filling ---- */
 
-static cease_error (*const fillers[BACKEND_COUNT])(cease_ctx *, struct index *, cease_sqlite *) = {
-    [BACKEND_MANUAL] = index_fill_manual, [BACKEND_PACKAGES] = index_fill_packages};
+static cease_error (*const fillers[INDEX_COUNT])(cease_ctx *, struct index *, cease_sqlite *) = {
+    [INDEX_MANUAL] = index_fill_manual, [INDEX_PACKAGES] = index_fill_packages};
 
 static cease_error fill_task(cease_ctx *ctx, void *arg)
 {
@@ -165,12 +165,12 @@ static cease_error fill_task(cease_ctx *ctx, void *arg)
     cease_sqlite *db = NULL;
     cease_error e = store_open(ctx, index->path, &db, &index->trouble);
     if (e == CEASE_OK) {
-        for (int i = 0; i < BACKEND_COUNT; i++)
-            if (strcmp(index->name, backend_names[i]) == 0)
+        for (int i = 0; i < INDEX_COUNT; i++)
+            if (strcmp(index->name, index_names[i]) == 0)
                 e = fillers[i](ctx, index, db);
         cease_sqlite_close(db);
     }
-    if (strcmp(index->name, backend_names[BACKEND_MANUAL]) == 0)
+    if (strcmp(index->name, index_names[INDEX_MANUAL]) == 0)
         cease_chan_close(index->head_start);
     bool cut = e != CEASE_OK && e == cease_err(ctx);
     set_state(index, e == CEASE_OK ? INDEX_READY : cut ? INDEX_STOPPED : INDEX_FAILED);
@@ -182,7 +182,7 @@ static void print_progress(struct indexes *all, bool terminal)
 {
     char line[200];
     int size = 0;
-    for (int i = 0; i < BACKEND_COUNT; i++) {
+    for (int i = 0; i < INDEX_COUNT; i++) {
         struct index_status s = index_status(&all->of[i]);
         size += snprintf(line + size, sizeof line - (size_t)size, "%s%s %" PRIu64 " of %" PRIu64,
                          i ? ", " : "", all->of[i].name, s.done, s.total);
@@ -210,7 +210,7 @@ static cease_error show_task(cease_ctx *ctx, void *arg)
 
 static void print_trouble(const struct indexes *all)
 {
-    for (int i = 0; i < BACKEND_COUNT; i++)
+    for (int i = 0; i < INDEX_COUNT; i++)
         if (index_status(&all->of[i]).state == INDEX_FAILED)
             fprintf(stderr, "cease-search: %s\n", all->of[i].trouble.text);
 }
@@ -218,10 +218,10 @@ static void print_trouble(const struct indexes *all)
 static void print_result(struct indexes *all, cease_time since)
 {
     uint64_t added = 0;
-    for (int i = 0; i < BACKEND_COUNT; i++)
+    for (int i = 0; i < INDEX_COUNT; i++)
         added += all->of[i].added;
-    struct index_status manual = index_status(&all->of[BACKEND_MANUAL]);
-    struct index_status packages = index_status(&all->of[BACKEND_PACKAGES]);
+    struct index_status manual = index_status(&all->of[INDEX_MANUAL]);
+    struct index_status packages = index_status(&all->of[INDEX_PACKAGES]);
     fprintf(stderr,
             "cease-search: %s: %" PRIu64 " manual pages, %" PRIu64 " packages (%" PRIu64
             " new, %.1f s)\n",
@@ -243,7 +243,7 @@ cease_error indexes_fill(cease_ctx *ctx, struct indexes *all)
     cease_group *show = cease_group_new(ctx, NULL);
     cease_chan *head_start = cease_chan_new(0, 0);
     cease_error e = fill && show && head_start ? CEASE_OK : CEASE_ENOMEM;
-    for (int i = 0; i < BACKEND_COUNT && e == CEASE_OK; i++) {
+    for (int i = 0; i < INDEX_COUNT && e == CEASE_OK; i++) {
         all->of[i].head_start = head_start;
         set_state(&all->of[i], INDEX_LOOKING);
         e = cease_group_go(fill, fill_task, &all->of[i]);

@@ -71,7 +71,7 @@ cease_error index_sweep(cease_ctx *ctx, struct index *index, cease_sqlite *db,
 
 /* All indexes, and who fills them. */
 struct indexes {
-    struct index of[BACKEND_COUNT];
+    struct index of[INDEX_COUNT];
     int lock_fd; /* held by the process that fills; -1: none */
 };
 

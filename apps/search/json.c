@@ -91,5 +91,7 @@ void json_document(struct text *t, const struct backend *backend, const struct p
     text_json(t, text_str(&page->body));
     text_puts(t, ",\"html\":");
     text_json(t, page->html);
+    text_puts(t, ",\"extra\":");
+    text_json(t, text_str(&page->extra));
     text_puts(t, "}\n");
 }

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "accesslog.h"
+#include "remote.h"
 #include "server.h"
 
 enum { READERS = 16 }; /* connections to each store: how many requests it works for at a time */
@@ -73,18 +74,35 @@ static void announce(cease_listener *listener)
             local ? "" : "/");
 }
 
+/* False: there was no memory for it. */
+static bool add_backend(struct app *app, struct backend backend)
+{
+    app->backends.budget[app->backends.count] = options_budget(app->options, backend.name);
+    app->backends.of[app->backends.count++] = backend;
+    return backend.self != NULL;
+}
+
 static bool make_app(struct program *p)
 {
-    static const char *const titles[BACKEND_COUNT] = {"Manual pages", "Packages"};
+    static const char *const titles[INDEX_COUNT] = {"Manual pages", "Packages"};
     struct app *app = &p->app;
     const struct options *o = &p->options;
     bool whole = true;
     *app = (struct app){.options = o, .indexes = &p->indexes, .started = cease_now()};
-    for (int i = 0; i < BACKEND_COUNT; i++) {
-        app->backends[i] = embedded_backend(backend_names[i], titles[i], p->indexes.of[i].path,
-                                            READERS, o->slow_ms);
-        whole = whole && app->backends[i].self;
+    for (int i = 0; i < INDEX_COUNT; i++)
+        whole = add_backend(app, embedded_backend(index_names[i], titles[i], p->indexes.of[i].path,
+                                                  READERS, o->slow_ms)) &&
+                whole;
+    for (size_t i = 0; i < o->instance_count; i++) {
+        const struct instance *instance = &o->instances[i];
+        whole = add_backend(app, remote_backend(instance->name, instance->title, &instance->url, 1,
+                                                o->hedge)) &&
+                whole;
     }
+    if (o->replica_count > 0)
+        whole = add_backend(app, remote_backend("replica", "Replicas", o->replicas,
+                                                o->replica_count, o->hedge)) &&
+                whole;
     cease_http_server_opts opts = {
         .size = sizeof opts,
         .grace = o->grace,
@@ -100,9 +118,8 @@ static bool make_app(struct program *p)
 static void free_app(struct app *app)
 {
     cease_http_server_free(app->server);
-    for (int i = 0; i < BACKEND_COUNT; i++)
-        if (app->backends[i].self)
-            app->backends[i].free(app->backends[i].self);
+    for (size_t i = 0; i < app->backends.count; i++)
+        app->backends.of[i].free(app->backends.of[i].self);
 }
 
 /* Serves, and fills the index meanwhile, until ctx has ended. */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-const char *const backend_names[BACKEND_COUNT] = {"manual", "packages"};
+const char *const index_names[INDEX_COUNT] = {"manual", "packages"};
 
 static const char help[] =
     "Usage: cease-search [OPTION]...\n"
@@ -22,7 +22,7 @@ static const char help[] =
     "  --data DIR           where the index lives (default: the user's cache folder)\n"
     "  --limit DURATION     the longest a request may take, and what it may take when it does not "
     "say (10s)\n"
-    "  --budget NAME=DUR    the longest one backend may take, manual or packages (the request's "
+    "  --budget NAME=DUR    the longest one backend may take, such as manual=300ms (the request's "
     "time)\n"
     "  --grace DURATION     how long running requests may go on after SIGTERM (5s)\n"
     "  --log FILE           the access log: - (standard output, the default), off, or a file to "
@@ -31,6 +31,11 @@ static const char help[] =
     "ones\n"
     "  --dpkg-status FILE   descriptions of installed packages (/var/lib/dpkg/status)\n"
     "  --apt-lists DIR      descriptions of other packages (/var/lib/apt/lists)\n"
+    "  --backend [NAME=]URL ask this instance of cease-search as well; may be repeated\n"
+    "  --replica URL        ask these instances for one answer: one, after --hedge the next, the "
+    "first answer\n"
+    "                       wins and the others are cancelled; may be repeated\n"
+    "  --hedge DURATION     how long a replica may take before the next is asked, too (50ms)\n"
     "  --no-index           serve what is indexed already\n"
     "  --index-only         bring the index up to date and exit\n"
     "  --quiet              no progress on standard error\n"
@@ -69,14 +74,15 @@ static bool read_grace(const char *flag, const char *value, cease_dur *ret)
     return true;
 }
 
-static bool read_budget(const char *value, struct options *o)
+static bool read_budget(struct options *o, const char *flag, const char *value)
 {
-    for (int i = 0; i < BACKEND_COUNT; i++) {
-        size_t length = strlen(backend_names[i]);
-        if (strncmp(value, backend_names[i], length) == 0 && value[length] == '=')
-            return read_duration("--budget", value + length + 1, &o->budget[i]);
-    }
-    return complain("--budget", value, "expected manual=DURATION or packages=DURATION");
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value)
+        return complain(flag, value, "expected NAME=DURATION, such as manual=300ms");
+    if (o->budget_count == BACKENDS_MAX)
+        return complain(flag, value, "too many budgets");
+    o->budgets[o->budget_count].name = value;
+    return read_duration(flag, equals + 1, &o->budgets[o->budget_count++].time);
 }
 
 static bool read_port(const char *value, struct options *o)
@@ -97,11 +103,78 @@ static bool copy(const char *flag, const char *value, char *ret, size_t size)
     return true;
 }
 
-static bool add_root(struct options *o, const char *root)
+static bool add_root(struct options *o, const char *flag, const char *root)
 {
-    if (o->root_count == ROOTS_MAX)
-        return complain("--man", root, "too many folders");
+    if (*root == '\0' || o->root_count == ROOTS_MAX)
+        return complain(flag, root, *root ? "too many folders" : "needs a value");
     o->roots[o->root_count++] = root;
+    return true;
+}
+
+/* ---- other instances ---- */
+
+/* "http://host[:port]", without a path; a slash at the end is cut off. */
+static bool check_url(const char *flag, char *url)
+{
+    static const char scheme[] = "http://";
+    size_t size = strlen(url);
+    if (size > 0 && url[size - 1] == '/')
+        url[--size] = '\0';
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0 || size == sizeof scheme - 1 ||
+        strpbrk(url + sizeof scheme - 1, "/?#@ "))
+        return complain(flag, url,
+                        "expected the URL of an instance, such as http://127.0.0.1:8081");
+    return true;
+}
+
+static bool is_name(const char *name)
+{
+    return *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+}
+
+/* A name made of "host:port". */
+static void name_of(const char *host, char ret[NAME_MAX_SIZE])
+{
+    size_t size = 0;
+    for (; *host && size + 1 < NAME_MAX_SIZE; host++) {
+        unsigned char c = (unsigned char)*host;
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        bool capital = c >= 'A' && c <= 'Z';
+        ret[size++] = (char)(letter ? c : capital ? c - 'A' + 'a' : '-');
+    }
+    ret[size] = '\0';
+}
+
+static bool add_instance(struct options *o, const char *flag, char *value)
+{
+    if (o->instance_count == BACKENDS_MAX - INDEX_COUNT - 1)
+        return complain(flag, value, "too many backends");
+    struct instance *instance = &o->instances[o->instance_count++];
+    char *equals = strchr(value, '=');
+    char *url = equals ? equals + 1 : value;
+    if (!check_url(flag, url))
+        return false;
+    instance->url = url;
+    if (!equals) {
+        instance->title = url + strlen("http://");
+        name_of(instance->title, instance->name);
+        return true;
+    }
+    *equals = '\0';
+    if (!is_name(value) || strlen(value) >= NAME_MAX_SIZE)
+        return complain(flag, value, "expected a name of the letters a-z, digits and \"-\"");
+    memcpy(instance->name, value, strlen(value) + 1);
+    instance->title = instance->name;
+    return true;
+}
+
+static bool add_replica(struct options *o, const char *flag, char *url)
+{
+    if (o->replica_count == REPLICAS_MAX)
+        return complain(flag, url, "too many replicas");
+    if (!check_url(flag, url))
+        return false;
+    o->replicas[o->replica_count++] = url;
     return true;
 }
 
@@ -147,51 +220,103 @@ static bool default_roots(struct options *o)
     snprintf(manpath, sizeof manpath, "%s", from ? from : "");
     char *rest = manpath;
     for (char *root; (root = strsep(&rest, ":"));)
-        if (root[0] == '/' && !add_root(o, root))
+        if (root[0] == '/' && !add_root(o, "MANPATH", root))
             return false;
     if (o->root_count == 0 &&
-        !(add_root(o, "/usr/local/share/man") && add_root(o, "/usr/share/man")))
+        !(add_root(o, "--man", "/usr/local/share/man") && add_root(o, "--man", "/usr/share/man")))
         return false;
     return !cache_folder(o->extra_root, sizeof o->extra_root, "manpages/usr/share/man") ||
-           add_root(o, o->extra_root);
+           add_root(o, "--man", o->extra_root);
 }
 
 /* ---- flags ---- */
 
-static bool read_value(struct options *o, const char *flag, const char *value)
+static bool set_listen(struct options *o, const char *flag, char *value)
 {
-    if (strcmp(flag, "--listen") == 0)
-        return copy(flag, value, o->listen, sizeof o->listen);
-    if (strcmp(flag, "--data") == 0)
-        return copy(flag, value, o->data, sizeof o->data);
-    if (strcmp(flag, "--limit") == 0)
-        return read_duration(flag, value, &o->limit);
-    if (strcmp(flag, "--budget") == 0)
-        return read_budget(value, o);
-    if (strcmp(flag, "--grace") == 0)
-        return read_grace(flag, value, &o->grace);
-    if (strcmp(flag, "--man") == 0)
-        return add_root(o, value);
+    return copy(flag, value, o->listen, sizeof o->listen);
+}
+
+static bool set_data(struct options *o, const char *flag, char *value)
+{
+    return copy(flag, value, o->data, sizeof o->data);
+}
+
+static bool set_limit(struct options *o, const char *flag, char *value)
+{
+    return read_duration(flag, value, &o->limit);
+}
+
+static bool set_budget(struct options *o, const char *flag, char *value)
+{
+    return read_budget(o, flag, value);
+}
+
+static bool set_grace(struct options *o, const char *flag, char *value)
+{
+    return read_grace(flag, value, &o->grace);
+}
+
+static bool set_hedge(struct options *o, const char *flag, char *value)
+{
+    return read_duration(flag, value, &o->hedge);
+}
+
+static bool set_man(struct options *o, const char *flag, char *value)
+{
+    return add_root(o, flag, value);
+}
+
+static bool set_text(const char *flag, const char *value, const char **ret)
+{
     if (*value == '\0')
         return complain(flag, value, "needs a value");
-    if (strcmp(flag, "--log") == 0)
-        o->log = value;
-    else if (strcmp(flag, "--dpkg-status") == 0)
-        o->dpkg_status = value;
-    else
-        o->apt_lists = value;
+    *ret = value;
     return true;
 }
 
-static bool takes_value(const char *flag)
+static bool set_log(struct options *o, const char *flag, char *value)
 {
-    static const char *const flags[] = {"--listen", "--data",        "--limit",
-                                        "--budget", "--grace",       "--man",
-                                        "--log",    "--dpkg-status", "--apt-lists"};
+    return set_text(flag, value, &o->log);
+}
+
+static bool set_dpkg_status(struct options *o, const char *flag, char *value)
+{
+    return set_text(flag, value, &o->dpkg_status);
+}
+
+static bool set_apt_lists(struct options *o, const char *flag, char *value)
+{
+    return set_text(flag, value, &o->apt_lists);
+}
+
+/* Flags with a value. */
+typedef bool set_fn(struct options *o, const char *flag, char *value);
+static const struct flag {
+    const char *name;
+    set_fn *set;
+} flags[] = {
+    {"--listen", set_listen},
+    {"--data", set_data},
+    {"--limit", set_limit},
+    {"--budget", set_budget},
+    {"--grace", set_grace},
+    {"--log", set_log},
+    {"--man", set_man},
+    {"--dpkg-status", set_dpkg_status},
+    {"--apt-lists", set_apt_lists},
+    {"--backend", add_instance},
+    {"--replica", add_replica},
+    {"--hedge", set_hedge},
+};
+
+/* The flag at the start of an argument, "--flag" or "--flag=value"; NULL: it takes no value. */
+static const struct flag *find_flag(const char *argument)
+{
+    size_t length = strcspn(argument, "=");
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (strcmp(flag, flags[i]) == 0)
-            return true;
-    return false;
+        if (strlen(flags[i].name) == length && strncmp(flags[i].name, argument, length) == 0)
+            return &flags[i];
+    return NULL;
 }
 
 static bool read_switch(struct options *o, const char *flag)
@@ -212,27 +337,62 @@ static bool read_switch(struct options *o, const char *flag)
  * wrong. */
 static int read_flag(struct options *o, char **argv)
 {
-    char flag[32];
-    const char *equals = strchr(argv[0], '=');
-    size_t length = equals ? (size_t)(equals - argv[0]) : strlen(argv[0]);
-    if (length >= sizeof flag)
-        length = sizeof flag - 1;
-    memcpy(flag, argv[0], length);
-    flag[length] = '\0';
-    if (!takes_value(flag))
+    const struct flag *flag = find_flag(argv[0]);
+    if (!flag)
         return read_switch(o, argv[0]);
+    char *equals = strchr(argv[0], '=');
     if (equals)
-        return read_value(o, flag, equals + 1);
+        return flag->set(o, flag->name, equals + 1);
     if (!argv[1])
-        return complain(flag, "", "needs a value");
-    return read_value(o, flag, argv[1]) ? 2 : 0;
+        return complain(flag->name, "", "needs a value");
+    return flag->set(o, flag->name, argv[1]) ? 2 : 0;
+}
+
+static bool is_backend(const struct options *o, const char *name, size_t size)
+{
+    bool found = size == strlen("replica") && strncmp(name, "replica", size) == 0;
+    for (size_t i = 0; i < INDEX_COUNT; i++)
+        found =
+            found || (strlen(index_names[i]) == size && strncmp(index_names[i], name, size) == 0);
+    for (size_t i = 0; i < o->instance_count; i++)
+        found = found || (strlen(o->instances[i].name) == size &&
+                          strncmp(o->instances[i].name, name, size) == 0);
+    return found;
+}
+
+cease_dur options_budget(const struct options *o, const char *name)
+{
+    size_t size = strlen(name);
+    for (size_t i = 0; i < o->budget_count; i++)
+        if (strncmp(o->budgets[i].name, name, size) == 0 && o->budgets[i].name[size] == '=')
+            return o->budgets[i].time;
+    return cease_ns(0);
+}
+
+/* Every name is one backend's, and every budget is of a backend. */
+static bool check_names(struct options *o)
+{
+    size_t count = o->instance_count;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = o->instances[i].name;
+        o->instance_count = i; /* those before it */
+        bool taken = is_backend(o, name, strlen(name));
+        o->instance_count = count;
+        if (taken)
+            return complain("--backend", name, "two backends have this name: give it as NAME=URL");
+    }
+    for (size_t i = 0; i < o->budget_count; i++)
+        if (!is_backend(o, o->budgets[i].name, strcspn(o->budgets[i].name, "=")))
+            return complain("--budget", o->budgets[i].name,
+                            "there is no such backend; expected manual, packages, or one of yours");
+    return true;
 }
 
 static bool finish(struct options *o)
 {
     if (!o->serve && !o->index)
         return complain("--index-only", "--no-index", "exclude each other");
-    if (o->root_count == 0 && !default_roots(o))
+    if (!check_names(o) || (o->root_count == 0 && !default_roots(o)))
         return false;
     if (o->data[0] == '\0' && !cache_folder(o->data, sizeof o->data, "search")) {
         fputs("cease-search: no folder for the index: set HOME or XDG_CACHE_HOME, or give --data "
@@ -251,6 +411,7 @@ enum options_next options_read(int argc, char **argv, struct options *ret)
                           .log = "-",
                           .grace = cease_sec(5),
                           .limit = cease_sec(10),
+                          .hedge = cease_ms(50),
                           .serve = true,
                           .index = true};
     for (int i = 1; i < argc; i++) {

@@ -10,10 +10,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ROOTS_MAX = 32 };
+enum { ROOTS_MAX = 32, BACKENDS_MAX = 16, REPLICAS_MAX = 8, NAME_MAX_SIZE = 32 };
 
-enum { BACKEND_MANUAL, BACKEND_PACKAGES, BACKEND_COUNT };
-extern const char *const backend_names[BACKEND_COUNT]; /* "manual", "packages" */
+/* What is indexed here, each of them a backend. */
+enum { INDEX_MANUAL, INDEX_PACKAGES, INDEX_COUNT };
+extern const char *const index_names[INDEX_COUNT]; /* "manual", "packages" */
+
+/* Another instance of this program. */
+struct instance {
+    char name[NAME_MAX_SIZE]; /* in URLs and JSON: a-z, 0-9, "-" */
+    const char *title;        /* for people: the name that was given, or host and port */
+    const char *url;          /* "http://host:port", without a slash at its end */
+};
+
+struct budget {
+    const char *name; /* ends at '=' */
+    cease_dur time;
+};
 
 struct options {
     char listen[256];
@@ -25,16 +38,25 @@ struct options {
     const char *apt_lists;
     const char *log; /* "-": standard output; "off" */
     cease_dur grace;
-    cease_dur limit;                 /* the longest a request may take */
-    cease_dur budget[BACKEND_COUNT]; /* of each backend, within the request's time */
-    long slow_ms;                    /* CEASE_SEARCH_SLOW_MS */
-    bool serve;                      /* false: --index-only */
-    bool index;                      /* false: --no-index */
-    bool quiet;                      /* no progress */
+    cease_dur limit;                     /* the longest a request may take */
+    struct budget budgets[BACKENDS_MAX]; /* of backends, within the request's time */
+    size_t budget_count;
+    struct instance instances[BACKENDS_MAX]; /* asked beside the indexes, each a backend */
+    size_t instance_count;
+    const char *replicas[REPLICAS_MAX]; /* together one backend: the first answer counts */
+    size_t replica_count;
+    cease_dur hedge; /* how long one replica may take before the next is asked, too */
+    long slow_ms;    /* CEASE_SEARCH_SLOW_MS */
+    bool serve;      /* false: --index-only */
+    bool index;      /* false: --no-index */
+    bool quiet;      /* no progress */
 };
 
 /* What to do after reading them. */
 enum options_next { OPTIONS_RUN, OPTIONS_EXIT_OK, OPTIONS_EXIT_USAGE };
+
+/* The longest that the backend of this name may take; 0: the request's time. */
+cease_dur options_budget(const struct options *o, const char *name);
 
 /* Reads argv and the environment into *ret; prints --help, --version, or one sentence on stderr
  * about what is wrong. */

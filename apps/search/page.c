@@ -30,14 +30,14 @@ static const char *or_empty(const char *s)
 
 static void add_progress(struct text *t, const struct indexes *indexes)
 {
-    static const char *const kinds[BACKEND_COUNT] = {"manual pages", "packages"};
+    static const char *const kinds[INDEX_COUNT] = {"manual pages", "packages"};
     bool filling = false;
-    for (int i = 0; i < BACKEND_COUNT; i++) {
+    for (int i = 0; i < INDEX_COUNT; i++) {
         enum index_state state = index_status(&indexes->of[i]).state;
         filling = filling || state == INDEX_LOOKING || state == INDEX_FILLING;
     }
     text_printf(t, "<aside id=indexing aria-label=Indexing%s>", filling ? "" : " hidden");
-    for (int i = 0; i < BACKEND_COUNT; i++) {
+    for (int i = 0; i < INDEX_COUNT; i++) {
         struct index_status s = index_status(&indexes->of[i]);
         text_printf(t,
                     "<label data-index=%s><span>%s</span> <progress max=%" PRIu64 " value=%" PRIu64
@@ -50,8 +50,12 @@ static void add_progress(struct text *t, const struct indexes *indexes)
 static void add_form(struct text *t, const struct shell *shell, bool focus)
 {
     cease_dur limit = shell->indexes->of[0].options->limit;
-    text_puts(t, "<form id=ask action=/search role=search>"
-                 "<label class=q><span class=off>Search for</span>"
+    text_puts(t, "<form id=ask action=/search role=search data-backends=\"");
+    for (size_t i = 0; i < shell->backends->count; i++) {
+        text_puts(t, i > 0 ? "\n" : "");
+        text_html(t, shell->backends->of[i].title);
+    }
+    text_puts(t, "\"><label class=q><span class=off>Search for</span>"
                  "<input id=q name=q type=search required maxlength=1000 autocomplete=off "
                  "autocapitalize=none spellcheck=false "
                  "placeholder=\"Search manual pages and packages\" value=\"");
@@ -187,8 +191,8 @@ void page_home(struct text *t, const struct shell *shell)
         t,
         "</p><p class=facts>%" PRIu64 " manual pages and %" PRIu64
         " packages. <kbd>/</kbd> goes to the search box, <kbd>Esc</kbd> stops a search.</p>",
-        index_status(&shell->indexes->of[BACKEND_MANUAL]).done,
-        index_status(&shell->indexes->of[BACKEND_PACKAGES]).done);
+        index_status(&shell->indexes->of[INDEX_MANUAL]).done,
+        index_status(&shell->indexes->of[INDEX_PACKAGES]).done);
     end(t);
 }
 

@@ -17,6 +17,7 @@ struct shell {
     const char *query;   /* in the box */
     const char *timeout; /* in its field: what the user wrote */
     const struct indexes *indexes;
+    const struct backends *backends;
 };
 
 void page_home(struct text *t, const struct shell *shell);

@@ -37,9 +37,10 @@
     main.querySelectorAll(".bars, .note, .wrong").forEach((e) => e.remove());
     const list = document.createElement("ul");
     list.className = "bars running";
-    for (const name of ["Manual pages", "Packages"]) {
+    for (const name of form.dataset.backends.split("\n")) {
       list.insertAdjacentHTML("beforeend",
-        `<li><b>${name}</b><svg viewBox="0 0 100 1" preserveAspectRatio="none"><rect width="100" height="1"/></svg><span>searching</span>`);
+        '<li><b></b><svg viewBox="0 0 100 1" preserveAspectRatio="none"><rect width="100" height="1"/></svg><span>searching</span>');
+      list.lastElementChild.firstElementChild.textContent = name;
     }
     main.prepend(list);
     for (const rect of list.querySelectorAll("rect")) rect.style.animationDuration = ms + "ms";

@@ -6,7 +6,6 @@
 #define SEARCH_SEARCH_H
 
 #include "backend.h"
-#include "options.h"
 
 struct answer {
     const struct backend *backend;
@@ -16,14 +15,16 @@ struct answer {
     cease_dur elapsed;
 };
 
+enum { RANKED_MAX = 3 * HITS_MAX };
+
 struct result {
-    struct answer answers[BACKEND_COUNT];
+    struct answer *answers;
     size_t count;
     cease_dur elapsed;
     struct {
         const struct answer *answer;
         const struct hit *hit;
-    } ranked[BACKEND_COUNT * HITS_MAX]; /* the hits of all, best first */
+    } ranked[RANKED_MAX]; /* the hits of all, best first, each document once */
     size_t ranked_count;
 };
 
@@ -35,8 +36,8 @@ struct result {
  * Owns: *ret is yours also on errors: result_deinit.
  * Errors: CEASE_ENOMEM, CEASE_EAGAIN (no task to be had). That ctx has ended is no error here: see
  * the answers. */
-cease_error search_all(cease_ctx *ctx, const struct backend *backends, const cease_dur *budgets,
-                       size_t count, const char *query, struct result *ret);
+cease_error search_all(cease_ctx *ctx, const struct backends *all, const char *query,
+                       struct result *ret);
 void result_deinit(struct result *r);
 
 /* 200 when any backend has answered; otherwise 504 if time was up for all of them, 502 if not. */

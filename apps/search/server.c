@@ -16,6 +16,7 @@
 
 #include "assets.h"
 #include "page.h"
+#include "remote.h"
 #include "search.h"
 #include "userip.h"
 
@@ -32,6 +33,7 @@ struct exchange {
     char timeout_text[TIMEOUT_MAX + 1];
     cease_dur timeout;
     struct userip ip;
+    struct remote_hops hops;
 };
 
 /* ---- sending ---- */
@@ -69,8 +71,11 @@ static const char *type_of(const struct exchange *x)
 
 static struct shell shell_of(const struct exchange *x, const char *title)
 {
-    return (struct shell){
-        .title = title, .query = x->query, .timeout = x->timeout_text, .indexes = x->app->indexes};
+    return (struct shell){.title = title,
+                          .query = x->query,
+                          .timeout = x->timeout_text,
+                          .indexes = x->app->indexes,
+                          .backends = &x->app->backends};
 }
 
 /* An answer that is only a sentence, with what backends there were. */
@@ -130,6 +135,7 @@ static cease_error begin(struct exchange *x, bool *ret_answered)
     if (strncmp(peer, "unix:", 5) != 0 &&
         userip_parse(peer, &x->ip, message, sizeof message) != CEASE_OK)
         return send_problem(x, 400, message, NULL);
+    remote_read_hops(cease_http_request_header(x->req, REMOTE_HOPS_FIELD), &x->hops);
     *ret_answered = false;
     return CEASE_OK;
 }
@@ -171,8 +177,7 @@ static cease_error search_under(cease_ctx *ctx, struct exchange *x)
 {
     struct app *app = x->app;
     struct result result = {0};
-    cease_error e =
-        search_all(ctx, app->backends, app->options->budget, BACKEND_COUNT, x->query, &result);
+    cease_error e = search_all(ctx, &app->backends, x->query, &result);
     if (is_over(x->ctx))
         e = cease_err(x->ctx);
     else if (e == CEASE_OK)
@@ -188,9 +193,11 @@ static cease_error under_request(struct exchange *x,
     CEASE_AUTO_END cease_canceler *stop = NULL;
     cease_ctx *limited = cease_with_timeout_cause(x->ctx, x->timeout, CEASE_EDEADLINE,
                                                   "the request's timeout is over", &stop);
-    cease_ctx *ctx = userip_with(limited, &x->ip);
+    cease_ctx *known = userip_with(limited, &x->ip);
+    cease_ctx *ctx = remote_with_hops(known, &x->hops);
     cease_error e = fn(ctx, x);
     cease_unref(ctx);
+    cease_unref(known);
     return e;
 }
 
@@ -233,10 +240,7 @@ static cease_error read_under(cease_ctx *ctx, struct exchange *x)
 {
     const char *name = cease_http_request_param(x->req, "backend");
     const char *key = cease_http_request_param(x->req, "id");
-    const struct backend *backend = NULL;
-    for (int i = 0; i < BACKEND_COUNT; i++)
-        if (name && strcmp(x->app->backends[i].name, name) == 0)
-            backend = &x->app->backends[i];
+    const struct backend *backend = name ? backends_find(&x->app->backends, name) : NULL;
     if (!backend || !key)
         return send_problem(x, 404, status_sentence(404), NULL);
     struct page page = {0};

@@ -20,7 +20,7 @@
 struct app {
     const struct options *options;
     struct indexes *indexes;
-    struct backend backends[BACKEND_COUNT];
+    struct backends backends;
     cease_http_server *server;
     cease_time started;
 };

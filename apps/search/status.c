@@ -42,7 +42,7 @@ void status_json(struct text *t, const struct app *app)
     text_printf(t, "{\"status\":\"ok\",\"version\":\"%s\",\"uptime_ms\":", CEASE_VERSION);
     text_ms(t, cease_time_sub(cease_now(), app->started));
     text_puts(t, ",\"index\":{");
-    for (int i = 0; i < BACKEND_COUNT; i++) {
+    for (int i = 0; i < INDEX_COUNT; i++) {
         if (i > 0)
             text_putc(t, ',');
         add_index(t, &app->indexes->of[i]);
