@@ -12,14 +12,17 @@
 #include <cease/error.h>
 #include <cease/fd.h>
 #include <cease/file.h>
+#include <cease/flight.h>
 #include <cease/group.h>
 #include <cease/net.h>
 #include <cease/packet.h>
 #include <cease/process.h>
+#include <cease/rate.h>
 #include <cease/runtime.h>
 #include <cease/select.h>
 #include <cease/signal.h>
 #include <cease/snapshot.h>
+#include <cease/sync.h>
 #include <cease/task.h>
 #include <cease/time.h>
 #include <cease/trace.h>

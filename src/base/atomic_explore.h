@@ -71,6 +71,10 @@ enum explore_bug {
     BUG_STEAL,
     BUG_SLEEP,
     BUG_SEARCH,
+    BUG_MUTEX,
+    BUG_SEMAPHORE,
+    BUG_COND,
+    BUG_WAIT_GROUP,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

@@ -18,7 +18,7 @@ STATES = ('free', 'not begun', 'started')
 WAITS = ('waits for its context or another wake', 'waits for its turn', 'waits to send on channel 0x%x',
          'waits to receive from channel 0x%x', 'waits for one of %d cases of a select', 'sleeps until %d ns',
          'waits to read fd %d', 'waits to write fd %d', 'waits for the tasks of a group',
-         'waits for a place under the limit of a group', 'waits for a blocking call', 'waits (see wait_object)')
+         'waits for a place under the limit of a group', 'waits for a blocking call', 'waits (see wait_object)', 'waits for a mutex')
 
 
 def static(name, field=None):

@@ -21,10 +21,12 @@ struct tally {
     size_t count;
 };
 
-static bool is_debug(void)
+bool ceasei_rt_debug;
+
+__attribute__((constructor)) static void init(void)
 {
     const char *wanted = secure_getenv("CEASE_DEBUG"); /* as the core reads it */
-    return wanted && *wanted != '\0' && strcmp(wanted, "0") != 0;
+    ceasei_rt_debug = wanted && *wanted != '\0' && strcmp(wanted, "0") != 0;
 }
 
 static size_t count_up(struct tally *places, size_t *ret_others)
@@ -70,7 +72,7 @@ void ceasei_see_exit(void)
     struct tally places[PLACES_MAX] = {{0}};
     char text[128];
     size_t others;
-    if (!is_debug()) {
+    if (!ceasei_rt_debug) {
         return;
     }
     size_t used = count_up(places, &others);

@@ -78,6 +78,10 @@ static void put_wait(const struct ceasei_seen *t, cease_time now, FILE *out)
     case CEASEI_WAIT_NAMED:
         fprintf(out, "for %s", (const char *)t->object);
         break;
+    case CEASEI_WAIT_MUTEX:
+        place = (const cease_place *)t->object; /* NOLINT */
+        fprintf(out, "for a mutex that had been taken at %s:%d", place->file, place->line);
+        break;
     case CEASEI_WAIT_READY:
     case CEASEI_WAIT_PARKED:
         fputs("for its context's end or another wake", out);

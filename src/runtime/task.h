@@ -23,6 +23,7 @@
 
 struct ceasei_arena;
 struct ceasei_worker;
+struct cease_mutex;
 
 enum ceasei_task_state { CEASEI_TASK_FREE = 0, CEASEI_TASK_NEW, CEASEI_TASK_STARTED };
 
@@ -49,6 +50,7 @@ struct ceasei_task {
     uint8_t wait; /* enum ceasei_wait; this and the next three are its worker's, for see.c       */
     uint32_t wait_since_ms; /* the worker's last look at the clock before the wait, modulo 2^32  */
     uintptr_t wait_object;
+    struct cease_mutex *held; /* under CEASE_DEBUG: the mutexes that it has; its own (mutex.c)    */
     cease_ctx *wait_ctx; /* that the wait is under: alive while it waits; NULL: none            */
     union {              /* one sanitizer at a time                                           */
         void *fiber;     /* ThreadSanitizer's idea of this stack                              */
@@ -71,6 +73,7 @@ enum ceasei_wait {
     CEASEI_WAIT_LIMIT,  /* the same                                                               */
     CEASEI_WAIT_BLOCK,  /* -                                                                      */
     CEASEI_WAIT_NAMED,  /* a static string that completes "waits for"                             */
+    CEASEI_WAIT_MUTEX,  /* a cease_place: where it had been taken when the wait began             */
 };
 
 /* Says what the calling task is about to wait for, and under which context (NULL: none); nothing on a
@@ -84,6 +87,12 @@ static inline void ceasei_waits(struct ceasei_task *self, cease_ctx *ctx, enum c
         self->wait_object = object;
     }
 }
+
+/* Whether the checks of CEASE_DEBUG are on: set before main. */
+extern bool ceasei_rt_debug __attribute__((visibility("hidden")));
+
+/* Aborts: the task returns though it has a mutex on its list (mutex.c). */
+_Noreturn void ceasei_task_holds(const struct ceasei_task *task);
 
 /* How a task is started. */
 struct ceasei_task_start {

@@ -10,11 +10,13 @@
 #include <cease/hooks.h>
 #include <string.h>
 
+bool ceasei_rt_debug;
+
 cease_ctx *glue_root;
 void (*glue_between_tasks)(struct ceasei_task *parked);
 
 static cease_canceler *root_stop;
-static struct ceasei_task tasks[2];
+static struct ceasei_task tasks[2] = {{.id = 1}, {.id = 2}};
 static uint32_t ready[2];
 static struct {
     struct ceasei_task_start start;
