@@ -303,6 +303,21 @@ CEASE_PUBLIC cease_error cease_http_response_status(cease_http_response *res, in
 CEASE_PUBLIC cease_error cease_http_response_header(cease_http_response *res, const char *name,
                                                     const char *value);
 
+/* Adds a trailer field (copied), which follows the body, once that is complete. HTTP/1.1 sends them with a
+ * chunked body only, so they are lost for HTTP/1.0 clients, and where a Content-Length was given and
+ * the head has been sent. A page of the server's own, instead of the response, has none.
+ *
+ * Parks: never.
+ * Callers: the handler's task.
+ * Owns: nothing.
+ * Errors: CEASE_EINVAL (not a field name, a control character in the value, or a field that frames,
+ *     routes or authenticates), CEASE_EMSGSIZE (more than 2 KiB of trailer fields), CEASE_EBUSY (the
+ *     response has been sent).
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http_response_trailer(cease_http_response *res, const char *name,
+                                                     const char *value);
+
 /* Adds to the body. Up to 16 KiB are buffered; a response that fits is sent with its
  * Content-Length when the handler returns. A longer one is sent in chunks (to HTTP/1.0 clients:
  * until the connection closes) as the buffer fills. For HEAD, and for a status that has no body,

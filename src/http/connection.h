@@ -24,6 +24,7 @@ struct ceasei_http_connection {
     cease_time expires;                         /* under its shelf's lock */
     uint32_t state;                             /* atomic */
     uint32_t shelf;                             /* set at birth */
+    bool begun;                                 /* its task's: a head has come, so it is HTTP/1.1 */
 };
 
 /* All connections of one run, spread over a few lists so that workers seldom meet at a lock. */

@@ -144,7 +144,8 @@ static void settle(struct ceasei_http_exchange *x, cease_ctx *ctx, struct outcom
         set_cause(o, CEASE_ERETURNED, "the handler returned");
     }
     bool complete = res->stage == CEASEI_RES_ENDED;
-    bool gone = cause && (cause->code == CEASE_EPEERGONE || cause->code == CEASE_EPIPE);
+    bool gone = cause && (cause->code == CEASE_EPEERGONE || cause->code == CEASE_EPIPE ||
+                          cause->code > 0); /* an HTTP/2 code: the client reset the stream */
     o->gone = gone && !complete;
     if (res->stage == CEASEI_RES_OPEN) {
         bool failed = o->error != CEASE_OK || (cause && !res->touched) ||

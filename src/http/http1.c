@@ -19,7 +19,7 @@
 #include <string.h>
 
 /* How a wait for a head ended. */
-enum input { INPUT_HEAD, INPUT_RESTS, INPUT_CLOSED, INPUT_TIMEOUT, INPUT_BAD };
+enum input { INPUT_HEAD, INPUT_RESTS, INPUT_CLOSED, INPUT_TIMEOUT, INPUT_BAD, INPUT_OTHER };
 
 /* ---- as a carrier ---- */
 
@@ -106,9 +106,20 @@ static enum input read_head(struct ceasei_http1 *h, int *ret_status)
             }
             return rest == CEASEI_REST_OK ? INPUT_RESTS : INPUT_CLOSED;
         }
-        int64_t r = e == CEASE_OK ? ceasei_http_parse_request(&h->head, h->in, h->in_size) : 0;
+        enum ceasei_http_preface other = CEASEI_PREFACE_NO;
+        if (e == CEASE_OK && !h->connection->begun) {
+            other = ceasei_http_preface(h->x.server, h->in, h->in_size);
+        }
+        if (other == CEASEI_PREFACE_YES) {
+            return INPUT_OTHER; /* the connection speaks another protocol */
+        }
+        int64_t r = 0;
+        if (e == CEASE_OK && other == CEASEI_PREFACE_NO) {
+            r = ceasei_http_parse_request(&h->head, h->in, h->in_size);
+        }
         if (r > 0) {
             h->in_at = (size_t)r;
+            h->connection->begun = true;
             return INPUT_HEAD;
         }
         if (r < 0) {
@@ -189,6 +200,8 @@ bool ceasei_http1_run(struct ceasei_http_connection *c)
     } while (input == INPUT_HEAD && serve(&h));
     if (input == INPUT_BAD || input == INPUT_TIMEOUT) {
         refuse(&h, status);
+    } else if (input == INPUT_OTHER) {
+        ceasei_http_protocol_run(c->run, c->conn, h.in, h.in_size);
     }
     free(h.heap);
     return input == INPUT_RESTS;

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { PIECES = 8, HEAD_ROOM = 256, SMALL = 1024 };
+enum { PIECES = 10, HEAD_ROOM = 256, SMALL = 1024 };
 
 /* ---- the socket ---- */
 
@@ -81,7 +81,8 @@ static size_t put_head(struct ceasei_http1 *h, char head[HEAD_ROOM],
     p = ceasei_put_date(ceasei_put_text(p, "\r\nDate: "));
     p = ceasei_put_text(p, "\r\n");
     h->chunked = false;
-    if (res->length_given && res->status != 204 && res->status != 304) {
+    bool trailers = part->body && part->last && res->trailers_size > 0 && !old;
+    if (res->length_given && res->status != 204 && res->status != 304 && !trailers) {
         p = ceasei_put_number(ceasei_put_text(p, "Content-Length: "), res->length, 10);
         p = ceasei_put_text(p, "\r\n");
     } else if (res->status == 204 || res->status == 304) {
@@ -158,7 +159,11 @@ cease_error ceasei_http1_send(cease_ctx *ctx, struct ceasei_http_exchange *x,
         p = piece(p, part->data[1].iov_base, part->data[1].iov_len);
         p = piece(p, "\r\n", h->chunked ? 2 : 0);
     }
-    p = piece(p, "0\r\n\r\n", part->last && h->chunked ? 5 : 0);
+    if (part->last && h->chunked) {
+        p = piece(p, "0\r\n", 3);
+        p = piece(p, x->res.trailers, x->res.trailers_size);
+        p = piece(p, "\r\n", 2);
+    }
     size_t n = 0;
     int count = join(iov, (int)(p - iov), small);
     cease_error e = count > 0 ? ceasei_http1_write(h, ctx, iov, count, &n) : CEASE_OK;

@@ -36,8 +36,8 @@ static enum ceasei_http_end end_of(int cause_code)
         return CEASEI_END_DEADLINE;
     case CEASE_ESTOPPING:
         return CEASEI_END_STOPPING;
-    default:
-        return CEASEI_END_FAILED;
+    default: /* a positive one is an HTTP/2 code: the client reset the stream */
+        return cause_code > 0 ? CEASEI_END_GONE : CEASEI_END_FAILED;
     }
 }
 

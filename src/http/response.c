@@ -105,7 +105,7 @@ void ceasei_http_response_begin(struct ceasei_http_exchange *x)
     res->no_body = false;
     res->length = res->total = res->sent = 0;
     res->error = CEASE_OK;
-    res->fields_size = res->body_size = 0;
+    res->fields_size = res->trailers_size = res->body_size = 0;
     res->x = x;
     x->write_left = x->server->opts.write_budget;
 }
@@ -169,6 +169,46 @@ cease_error cease_http_response_header(cease_http_response *res, const char *nam
     p = ceasei_put(ceasei_put(p, name, name_size), ": ", 2);
     p = ceasei_put(ceasei_put(p, value, size), "\r\n", 2);
     res->fields_size = (size_t)(p - res->fields);
+    return CEASE_OK;
+}
+
+/* Fields that a recipient must know before the body (RFC 9110, 6.5.1). */
+static bool is_for_heads_only(const char *name)
+{
+    static const char *const names[] = {
+        "Authorization", "Connection", "Content-Encoding",  "Content-Length", "Content-Range",
+        "Content-Type",  "Host",       "Transfer-Encoding", "Trailer",        "TE",
+        "Set-Cookie",    "Upgrade",    "Keep-Alive",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasecmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cease_error cease_http_response_trailer(cease_http_response *res, const char *name,
+                                        const char *value)
+{
+    size_t name_size = strlen(name);
+    size_t size = strlen(value);
+    if (!ceasei_http_is_name(name, name_size) || !ceasei_http_is_value(value, size) ||
+        is_for_heads_only(name)) {
+        return CEASE_EINVAL;
+    }
+    if (res->stage != CEASEI_RES_OPEN && res->stage != CEASEI_RES_HEAD_SENT) {
+        return CEASE_EBUSY;
+    }
+    if (name_size > CEASEI_HTTP_TRAILER_ROOM || size > CEASEI_HTTP_TRAILER_ROOM ||
+        res->trailers_size + name_size + size + 4 > CEASEI_HTTP_TRAILER_ROOM) {
+        return CEASE_EMSGSIZE;
+    }
+    res->touched = true;
+    char *p = res->trailers + res->trailers_size;
+    p = ceasei_put(ceasei_put(p, name, name_size), ": ", 2);
+    p = ceasei_put(ceasei_put(p, value, size), "\r\n", 2);
+    res->trailers_size = (size_t)(p - res->trailers);
     return CEASE_OK;
 }
 
@@ -334,6 +374,7 @@ void ceasei_http_response_page(struct cease_http_response *res, int status, cons
     static const char type[] = "Content-Type: text/plain\r\n";
     res->status = status;
     res->length_given = false;
+    res->trailers_size = 0;
     char *p = ceasei_put_text(ceasei_put_text(res->fields, type), field);
     res->fields_size = (size_t)(p - res->fields);
     p = ceasei_put_number(res->body, (uint64_t)status, 10);

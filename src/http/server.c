@@ -67,6 +67,9 @@ void cease_http_server_free(cease_http_server *s)
         ceasei_panic_at(NULL, 0, __func__, "the server is freed while it serves");
     }
     ceasei_routes_deinit(&s->routes);
+    if (s->protocol.release) {
+        s->protocol.release(s->protocol.self);
+    }
     free(s);
 }
 

@@ -23,6 +23,9 @@
  * BROKEN, it must be cut off, so that the client can tell (HTTP/1.1: close; HTTP/2: RST_STREAM). What of
  * the body was not read is the carrier's to skip.
  *
+ * A protocol that is a library of its own comes in by cease_http_server_protocol, and calls what is here
+ * through struct ceasei_http_seam, since our symbols are hidden from it.
+ *
  * Waits: a carrier's function parks under the ctx that it is given and never longer than the response's
  * write budget (ceasei_http_budget_begin and _end) or the body's deadline (ceasei_http_body_begin, and
  * _end).
@@ -37,11 +40,13 @@
 
 #include <cease/cease.h>
 #include <cease/http.h>
+#include <cease/http_protocol.h>
 
 struct ceasei_http_exchange;
 
 enum {
     CEASEI_HTTP_FIELD_ROOM = 4 * 1024, /* header fields of a response */
+    CEASEI_HTTP_TRAILER_ROOM = 2 * 1024,
     CEASEI_HTTP_BODY_ROOM = 16 * 1024, /* a response up to this size is sent in one piece */
     CEASEI_HTTP_SKIP_MAX = 64 * 1024,  /* of a body that nobody reads */
 };
@@ -54,6 +59,7 @@ struct cease_http_server {
         bad_deadline_total;               /* atomic */
     uint32_t connections, idle, requests; /* atomic */
     struct ceasei_http_metrics metrics;
+    cease_http_protocol protocol; /* size 0: none; fixed while serving */
 };
 
 /* One call of serve. All but the connections is set before the first connection. */
@@ -125,9 +131,11 @@ struct cease_http_response {
     uint64_t sent;     /* of the body, taken by the carrier */
     cease_error error; /* why it is BROKEN */
     size_t fields_size;
+    size_t trailers_size;
     size_t body_size;
     struct ceasei_http_exchange *x;
-    char fields[CEASEI_HTTP_FIELD_ROOM]; /* "Name: value\r\n", as often as needed */
+    char fields[CEASEI_HTTP_FIELD_ROOM];     /* "Name: value\r\n", as often as needed */
+    char trailers[CEASEI_HTTP_TRAILER_ROOM]; /* likewise; sent with the last part */
     char body[CEASEI_HTTP_BODY_ROOM];
 };
 
@@ -163,6 +171,13 @@ void ceasei_http_exchange_serve(struct ceasei_http_exchange *x);
 /* Answers a head that was refused: `status`, and `why` (static) for the log. */
 void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, const char *why);
 
+/* protocol.c: whether these first bytes of a connection are, or may become, the protocol's preface. */
+enum ceasei_http_preface { CEASEI_PREFACE_NO, CEASEI_PREFACE_MORE, CEASEI_PREFACE_YES };
+enum ceasei_http_preface ceasei_http_preface(const cease_http_server *s, const char *data,
+                                             size_t size);
+void ceasei_http_protocol_run(struct ceasei_http_run *run, cease_conn *conn, const void *data,
+                              size_t size);
+
 /* http1.c: what happens on one connection while it is busy. True: it rests, and is not the caller's any
  * more; false: it is to be closed. */
 bool ceasei_http1_run(struct ceasei_http_connection *c);
@@ -194,6 +209,23 @@ cease_ctx *ceasei_http_budget_begin(struct ceasei_http_exchange *x, cease_ctx *c
                                     struct ceasei_http_budget *b);
 cease_error ceasei_http_budget_end(struct ceasei_http_exchange *x, struct ceasei_http_budget *b,
                                    cease_error e);
+
+/* What a protocol in another library calls; the functions are those of the same names. */
+struct ceasei_http_seam {
+    void (*exchange_init)(struct ceasei_http_exchange *x, const struct ceasei_http_carrier *carrier,
+                          struct ceasei_http_run *run, cease_conn *conn);
+    void (*exchange_serve)(struct ceasei_http_exchange *x);
+    void (*exchange_refuse)(struct ceasei_http_exchange *x, int status, const char *why);
+    cease_ctx *(*body_begin)(struct cease_http_request *req, cease_ctx *ctx,
+                             cease_canceler **ret_stop);
+    cease_error (*body_end)(cease_ctx *ctx, cease_canceler *stop, cease_error e);
+    cease_ctx *(*budget_begin)(struct ceasei_http_exchange *x, cease_ctx *ctx,
+                               struct ceasei_http_budget *b);
+    cease_error (*budget_end)(struct ceasei_http_exchange *x, struct ceasei_http_budget *b,
+                              cease_error e);
+    char *(*put_number)(char *p, uint64_t n, unsigned base);
+    char *(*put_date)(char *p);
+};
 
 /* text.c: building messages. Each returns the end of what it has written. */
 char *ceasei_put(char *p, const char *text, size_t size);

@@ -988,6 +988,53 @@ TEST(server_clients_that_break_off_anywhere_leave_nothing)
     rig_stop(&rig);
 }
 
+static cease_error with_trailers(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                                 void *arg)
+{
+    char value[1100];
+    (void)req;
+    (void)arg;
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    CHECK_OK(cease_http_response_write(ctx, res, "body", 4));
+    CHECK_OK(cease_http_response_trailer(res, "X-Sum", "42"));
+    CHECK_OK(cease_http_response_trailer(res, "X-Long", value));
+    CHECK_ERR(cease_http_response_trailer(res, "X-Long", value), CEASE_EMSGSIZE);
+    CHECK_ERR(cease_http_response_trailer(res, "Content-Length", "4"), CEASE_EINVAL);
+    CHECK_ERR(cease_http_response_trailer(res, "a:", "4"), CEASE_EINVAL);
+    CHECK_ERR(cease_http_response_trailer(res, "a", "4\n5"), CEASE_EINVAL);
+    CHECK_OK(cease_http_response_end(ctx, res));
+    CHECK_ERR(cease_http_response_trailer(res, "a", "4"), CEASE_EBUSY);
+    return CEASE_OK;
+}
+
+TEST(trailers_followAChunkedBodyAndAreLostWhereThereIsNone)
+{
+    struct rig r;
+    rig_init(&r, NULL);
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/t", with_trailers, NULL));
+    rig_start(&r);
+    char *text = rig_ask(&r, "GET /t HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    CHECK_HAS(text, "Transfer-Encoding: chunked\r\n");
+    CHECK_HAS_NOT(text, "Content-Length");
+    free(text);
+    int fd = rig_connect(&r);
+    rig_send(fd, "GET /t HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    text = rig_rest(fd);
+    CHECK_HAS(text, "\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 42\r\nX-Long: vvv");
+    CHECK_STR(text + strlen(text) - 5, "v\r\n\r\n");
+    free(text);
+    close(fd);
+    text = rig_ask(&r, "GET /t HTTP/1.0\r\n\r\n");
+    CHECK_HAS(text, "Content-Length: 4\r\n");
+    CHECK_HAS_NOT(text, "X-Sum");
+    free(text);
+    text = rig_ask(&r, "HEAD /t HTTP/1.1\r\n" HOST "\r\n");
+    CHECK_HAS_NOT(text, "X-Sum");
+    free(text);
+    rig_stop(&r);
+}
+
 TEST(server_every_allocation_failing_answers_or_closes)
 {
     HARNESS_EACH_ALLOC_FAILS(n)
