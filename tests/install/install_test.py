@@ -20,6 +20,7 @@ LIBRARIES = {
     'cease': ('context.h', 'cease_background'),
     'cease-rt': ('task.h', 'cease_go'),
     'cease-http': ('http.h', 'cease_http_server_new'),
+    'cease-http2': ('http2.h', 'cease_http2_enable'),
     'cease-tls': ('tls.h', None),
     'cease-sqlite': ('sqlite.h', None),
 }

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conn.h: one HTTP/2 connection with its tasks, and calls: streams that are waited for under contexts.
+ *
+ * A connection has one task that reads (whoever runs ceasei_h2_conn_read_all) and, while there is
+ * something to send, one that writes. Everybody else, a handler or a client's task, does what it has to
+ * do with the session itself, under the connection's lock, and waits for its own stream only.
+ *
+ * Locking. `lock` guards the session, its streams, the calls' slots and the output buffers. It is held
+ * for some microseconds (nghttp2 allocates and compresses), never while anybody parks, and no context is
+ * cancelled under it: what has to be cancelled is put on `ended` and done by ceasei_h2_conn_unlock.
+ */
+#ifndef CEASE_HTTP2_CONN_H
+#define CEASE_HTTP2_CONN_H
+
+#include "http2/session.h"
+
+#include <cease/cease.h>
+#include <cease/hooks.h>
+#include <pthread.h>
+
+/* What carries the bytes: read and write may be called at the same time by two tasks. */
+struct ceasei_h2_io {
+    cease_error (*read)(cease_ctx *ctx, void *self, void *buf, size_t size, size_t *ret_count);
+    cease_error (*write)(cease_ctx *ctx, void *self, const void *data, size_t size);
+};
+
+/* One wait, on the waiter's stack: for its stream or for the end of its context, whoever claims it
+ * first. Peers claim under the connection's lock, and forget it then. */
+struct ceasei_h2_wait {
+    uint32_t claim; /* atomic: 0 waiting, 1 by the context, 2 by a peer */
+    cease_parker parker;
+    cease_watch watch;
+};
+
+struct ceasei_h2_conn;
+
+/* A stream as its user has it. */
+struct ceasei_h2_call {
+    struct ceasei_h2_conn *conn;
+    struct ceasei_h2_stream *s;             /* a reference */
+    struct ceasei_h2_wait *reader, *writer; /* under lock: who waits for input, for output */
+    cease_canceler *stop;                   /* under lock: ended early when the stream is */
+    struct ceasei_h2_call *next;            /* under lock: of `fresh` or `ended` */
+    bool listed;                            /* under lock: it is on `ended` */
+};
+
+/* What the owner of a connection wants to hear; without the lock. */
+struct ceasei_h2_owner {
+    /* server: a request's head is complete. Consumes call, which was allocated here. */
+    void (*start)(void *self, struct ceasei_h2_call *take_call);
+    size_t call_size; /* to be allocated for a call, which comes first in it */
+};
+
+struct ceasei_h2_bytes {
+    char *data;
+    size_t size, room;
+};
+
+struct ceasei_h2_conn {
+    pthread_mutex_t lock;
+    struct ceasei_h2_session ses;
+    struct ceasei_h2_bytes out[2]; /* one fills, the other is being written */
+    unsigned filling;              /* under lock: which one fills */
+    bool writing;                  /* under lock: a task writes, or is about to */
+    bool stopped;                  /* under lock: nothing is written any more */
+    struct ceasei_h2_call *fresh;  /* under lock, newest first: to be started */
+    struct ceasei_h2_call *ended;  /* under lock: to be cancelled */
+    uint32_t calls;                /* under lock: not yet closed by their users */
+    cease_time idle_since;         /* under lock: valid while calls is 0 */
+    bool draining; /* under lock: quit is cancelled when there is nothing left to do */
+
+    /* set at birth */
+    const struct ceasei_h2_io *io;
+    void *io_self;
+    const struct ceasei_h2_owner *owner;
+    void *owner_self;
+    cease_group *group;     /* the writer's, and on a server the handlers' */
+    cease_ctx *alive;       /* ends when the connection is to be given up */
+    cease_canceler *kill;   /* of alive */
+    cease_ctx *reading;     /* ends before it when the connection is drained */
+    cease_canceler *quit;   /* of reading */
+    cease_dur write_budget; /* what one write may wait for its reader */
+};
+
+/* What a connection is made of. */
+struct ceasei_h2_conn_opts {
+    struct ceasei_h2_opts session;
+    const struct ceasei_h2_io *io;
+    void *io_self;
+    const struct ceasei_h2_owner *owner; /* server */
+    void *owner_self;
+    cease_ctx *parent; /* of everything that reads and writes */
+    cease_dur write_budget;
+};
+
+cease_error ceasei_h2_conn_init(struct ceasei_h2_conn *c, const struct ceasei_h2_conn_opts *opts);
+/* Joins the tasks, which must have been given reason to end. */
+void ceasei_h2_conn_join(struct ceasei_h2_conn *c);
+/* The same, and frees everything. */
+void ceasei_h2_conn_deinit(struct ceasei_h2_conn *c);
+
+/* For changes of the session: unlock sends what has become ready and cancels who has to be. */
+void ceasei_h2_conn_lock(struct ceasei_h2_conn *c);
+void ceasei_h2_conn_unlock(struct ceasei_h2_conn *c);
+
+/* One read under ctx, and everything that follows from it. An error is ctx's or the connection's;
+ * CEASE_ECLOSED: the session is over. */
+cease_error ceasei_h2_conn_read(cease_ctx *ctx, struct ceasei_h2_conn *c);
+/* The same for bytes that were read by others. */
+cease_error ceasei_h2_conn_take(struct ceasei_h2_conn *c, const void *data, size_t size);
+/* ceasei_h2_going: phases 1 and 2, or 3, after which `reading` ends when the last call is over and everything is written. */
+void ceasei_h2_conn_going(struct ceasei_h2_conn *c, int phase);
+/* Ends every stream, with `code`, and the writing after what is ready has been written. */
+void ceasei_h2_conn_end(struct ceasei_h2_conn *c, uint32_t code);
+
+/* ---- calls ---- */
+
+/* client: opens one. `end`: without a body. */
+cease_error ceasei_h2_call_open(struct ceasei_h2_conn *c, struct ceasei_h2_call *call,
+                                const nghttp2_nv *nv, size_t count, bool end);
+/* Gives the stream back: one that is not complete is reset with `code`. */
+void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code);
+/* From now on `stop` is cancelled when the stream ends before its time. NULL: not any more. */
+void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop);
+
+/* Waits for the head (client). */
+cease_error ceasei_h2_call_wait(cease_ctx *ctx, struct ceasei_h2_call *call);
+/* Reads the body: CEASE_EOF at its end, CEASE_ECONNRESET when the stream was ended before. */
+cease_error ceasei_h2_call_read(cease_ctx *ctx, struct ceasei_h2_call *call, void *buf, size_t size,
+                                size_t *ret_count);
+/* What is there; CEASE_EAGAIN: nothing yet, or never. */
+cease_error ceasei_h2_call_try_read(struct ceasei_h2_call *call, void *buf, size_t size,
+                                    size_t *ret_count);
+/* Whether the peer has sent its last byte and it was read. */
+bool ceasei_h2_call_ended(struct ceasei_h2_call *call);
+/* Sends a head, when there is one, then the piece, which is borrowed while this says CEASE_EAGAIN: not
+ * all of it could be taken yet, and ceasei_h2_call_flush is to be called. No piece: the head is all. */
+cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count,
+                                const struct ceasei_h2_piece *piece);
+/* Waits until the piece has been taken; on an error, what has not been is withdrawn. */
+cease_error ceasei_h2_call_flush(cease_ctx *ctx, struct ceasei_h2_call *call);
+cease_error ceasei_h2_call_interim(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count);
+
+#endif
