@@ -9,12 +9,14 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
+from browser import Browser, NoBrowser  # noqa: E402: from the folder of the line above
 
 failures = 0
 cases = 0
@@ -131,68 +133,14 @@ def check_who(server):
     check('that server stops with nothing left', other.stop() == 0)
 
 
-class Browser:
-    """Chromium, through its driver's own protocol (W3C WebDriver)."""
-
-    def __init__(self, folder):
-        words = ['chromedriver', '--port=0']
-        if os.geteuid() == 0:  # a browser is not run as root
-            shutil.chown(folder, 'nobody')
-            words = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', *words]
-        env = {**os.environ, 'HOME': folder, 'TMPDIR': folder, 'XDG_RUNTIME_DIR': folder, 'no_proxy': '*'}
-        self.driver = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, cwd=folder)
-        self.port = None
-        for line in self.driver.stdout:
-            match = re.search(rb'started successfully on port (\d+)', line)
-            if match:
-                self.port = int(match[1])
-                break
-        args = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-proxy-server',
-                '--user-data-dir=' + os.path.join(folder, 'profile')]
-        reply = self.call('POST', '/session', {'capabilities': {'alwaysMatch': {
-            'goog:chromeOptions': {'args': args}}}})
-        self.session = '/session/' + reply['sessionId']
-
-    def call(self, method, path, body=None):
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=120)
-        connection.request(method, path, None if body is None else json.dumps(body),
-                           {'Content-Type': 'application/json'})
-        reply = connection.getresponse()
-        value = json.loads(reply.read())['value']
-        if reply.status != 200:
-            raise RuntimeError(value.get('message', value))
-        return value
-
-    def open(self, url):
-        self.call('POST', self.session + '/url', {'url': url})
-
-    def run(self, script):
-        return self.call('POST', self.session + '/execute/sync', {'script': script, 'args': []})
-
-    def text(self):
-        return self.run('return document.body.innerText')
-
-    def close(self):
-        try:
-            self.call('DELETE', self.session)
-        finally:
-            self.driver.terminate()
-            self.driver.wait(timeout=60)
-
-
 def check_page(server):
     global skipped
-    if not shutil.which('chromedriver') or (os.geteuid() == 0 and not shutil.which('setpriv')):
-        skipped += 1
-        print('skipped: there is no chromedriver')
-        return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        browser = None
         try:
             browser = Browser(folder)
-        except (OSError, RuntimeError, TypeError) as error:
+        except NoBrowser as error:
             skipped += 1
-            print('skipped: the browser does not start here: %s' % str(error)[:200])
+            print('skipped: %s' % error)
             return
         try:
             browser.open('http://%s:%d/debug/cease' % (server.host, server.port))
