@@ -35,6 +35,11 @@ interleave: ## every interleaving of the small protocols, the long form: ARGS="-
 	@tools/build test
 	@build/test/tests/interleave/interleave --long $(ARGS)
 
+.PHONY: race-pg
+race-pg: ## a million queries with random cancels on a real PostgreSQL: N=1000000
+	@tools/setup build test full && tools/build test
+	@CEASE_RACE=$(or $(N),1000000) build/test/tests/pg/pg_race_test --limit=7200 -v
+
 .PHONY: coverage
 coverage: ## which branches of the core its tests take; ARGS=--strict fails when one has no reason
 	@tools/coverage $(ARGS) $(T)

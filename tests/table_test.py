@@ -8,7 +8,10 @@ here = pathlib.Path(__file__).resolve().parent
 readme = (here / 'README.md').read_text(encoding='utf-8')
 cases = set()
 for source in here.glob('*/*_test.c'):
-    cases |= set(re.findall(r'^TEST(?:_ABORTS|_DIES)?\((\w+)', source.read_text(encoding='utf-8'), re.M))
+    text = source.read_text(encoding='utf-8')
+    cases |= set(re.findall(r'^TEST(?:_ABORTS|_DIES)?\((\w+)', text, re.M))
+    for name in re.findall(r'^BOTH\((\w+)', text, re.M):
+        cases |= {name + '_on_thread', name + '_in_task'}
 
 missing, named = [], 0
 for name in re.findall(r'`([^`]+)`', readme):

@@ -23,6 +23,7 @@ LIBRARIES = {
     'cease-http2': ('http2.h', 'cease_http2_enable'),
     'cease-tls': ('tls.h', None),
     'cease-sqlite': ('sqlite.h', None),
+    'cease-pg': ('pg.h', None),
 }
 TARGETS = {name: 'cease::' + name.split('-')[-1] for name in LIBRARIES}
 EXAMPLE_LINES_MAX = 25
