@@ -10,6 +10,7 @@
  *     the response could not be written       CEASE_EPIPE           499
  *     the request's deadline came             CEASE_EDEADLINE       504, or what was sent before
  *     the server stops, its grace is over     CEASE_ESTOPPING       503, or what was sent before
+ *     too many run and wait already           CEASE_EAGAIN          503
  *     the handler returned                    CEASE_ERETURNED       what was sent
  *
  * (cease_err() says CEASE_EDEADLINE for the deadline and CEASE_ECANCELED for all others.)
@@ -92,7 +93,10 @@ typedef struct cease_http_server_opts {
     uint32_t header_count_max; /* 100: header fields, at most 256; 431 */
     uint64_t body_max;         /* 1 MiB: 413 */
     uint32_t connection_max;   /* 10,000: above it: 503 with Retry-After, and closed */
-    cease_http_log_fn *log;    /* NULL: no access log */
+    uint32_t request_max;      /* 10,000: handlers that run at a time; further requests wait, their
+                                  time running, */
+    int32_t queue_max;      /* 1,000 of them at most; < 0: none; above it: 503 with Retry-After */
+    cease_http_log_fn *log; /* NULL: no access log */
     void *log_arg;
 } cease_http_server_opts;
 
@@ -147,6 +151,48 @@ typedef struct cease_http_route {
  */
 CEASE_PUBLIC cease_error cease_http_server_add(cease_http_server *s, const cease_http_route *route);
 
+/* What is left to be called of a request's middleware and its handler. */
+typedef struct cease_http_next cease_http_next;
+
+/* A function around handlers: looks at the request, calls what is inside it with cease_http_next_call or
+ * answers itself, and returns what that returned or an error of its own. It may call it with a context
+ * that it has derived: with a value, or less time.
+ *
+ *     static cease_error only_known(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+ *                                   const cease_http_next *next, void *arg) {
+ *         struct user *user = find_user(arg, cease_http_request_header(req, "Authorization"));
+ *         if (!user) return cease_http_response_status(res, 401);
+ *         CEASE_AUTO_UNREF cease_ctx *with = cease_with_value(ctx, &user_key, user);
+ *         return cease_http_next_call(with, next, req, res);
+ *     }
+ */
+typedef cease_error cease_http_middleware(cease_ctx *ctx, cease_http_request *req,
+                                          cease_http_response *res, const cease_http_next *next,
+                                          void *arg);
+
+/* Puts fn around the handlers of all routes, inside what was put there before. Pages of the server's own
+ * (404, 405, 413, an expired deadline) do not come through it.
+ *
+ * Parks: never.
+ * Callers: one at a time, before serve.
+ * Owns: arg is borrowed until the server is freed.
+ * Errors: CEASE_EINVAL (fn is NULL), CEASE_ENOMEM, CEASE_EBUSY (serving already).
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http_server_use(cease_http_server *s, cease_http_middleware *fn,
+                                               void *arg);
+
+/* Calls what is inside a middleware: the next one, or the handler.
+ *
+ * Parks: as the handler.
+ * Callers: the middleware that was given `next`, on its task, before it returns.
+ * Owns: nothing.
+ * Errors: what the inner function returns.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http_next_call(cease_ctx *ctx, const cease_http_next *next,
+                                              cease_http_request *req, cease_http_response *res);
+
 /* Serves until ctx is done, then stops in two phases: it closes the listener and every idle
  * connection at once, lets running requests finish for opts.grace (their responses say Connection:
  * close), then cancels them with code CEASE_ESTOPPING and the text "server stopping", and returns
@@ -179,11 +225,12 @@ typedef struct cease_http_server_counts {
     uint64_t connections_total;  /* taken */
     uint64_t requests_total;     /* with a head that could be read */
     uint64_t bad_total;          /* heads that were refused */
-    uint64_t busy_total;         /* answered 503: too many connections, or no task to be had */
+    uint64_t busy_total;         /* answered 503: too many connections or requests, or no task */
     uint64_t bad_deadline_total; /* deadline headers that were malformed */
     uint32_t connections;        /* now */
     uint32_t idle;               /* of these, between requests */
     uint32_t requests;           /* handlers that run */
+    uint32_t queued;             /* requests that wait for a place to run */
 } cease_http_server_counts;
 
 /* Reads the counters, each for itself.
@@ -276,6 +323,18 @@ CEASE_PUBLIC cease_error cease_http_request_query_value(const cease_http_request
 CEASE_PUBLIC cease_error cease_http_request_read(cease_ctx *ctx, cease_http_request *req, void *buf,
                                                  size_t size, size_t *ret_count);
 
+/* The value of a trailer field (any case), which follows a chunked body: there are none before
+ * cease_http_request_read has said CEASE_EOF. The field section must fit 4 KiB. NULL when there is none.
+ *
+ * Parks: never.
+ * Callers: the handler's task.
+ * Owns: nothing.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_http_request_trailer(const cease_http_request *req,
+                                                    const char *name);
+
 /* ---- the response ---- */
 
 /* Sets the status, 200 to 599.
@@ -355,6 +414,23 @@ CEASE_PUBLIC cease_error cease_http_response_print(cease_ctx *ctx, cease_http_re
  * Since: 0.1
  */
 CEASE_PUBLIC cease_error cease_http_response_flush(cease_ctx *ctx, cease_http_response *res);
+
+/* Writes one server-sent event (the HTML standard, 9.2) and sends it: an `event` line unless it is NULL, an
+ * `id` line unless that is, and a `data` line for each line of `data`; NULL: a comment, which tells a
+ * client, and the proxies on the way, that the stream still lives. With the first, a Content-Type of
+ * text/event-stream and Cache-Control: no-store are set, unless the head has been sent. Give the route
+ * a request_timeout of CEASE_FOREVER, and return when ctx is done: the client has gone, or the server
+ * stops.
+ *
+ * Parks: as cease_http_response_write.
+ * Callers: the handler's task.
+ * Owns: nothing.
+ * Errors: as cease_http_response_write; CEASE_EINVAL (a line end in event or id).
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http_response_event(cease_ctx *ctx, cease_http_response *res,
+                                                   const char *event, const char *id,
+                                                   const char *data);
 
 /* Sends the whole response now, while the handler goes on. Later writes are CEASE_EBUSY.
  *

@@ -38,8 +38,8 @@ typedef struct cease_http_debug_opts {
 /* Adds /metrics, /debug/cease and /debug/cease.json to a server. opts may be NULL, and is copied.
  *
  * The metrics count requests by status class and by the cause that ended their contexts (returned,
- * client_gone, deadline, stopping, failed), deadlines that came in and those that had passed, connections
- * and requests now, tasks, workers, live contexts and jobs of the block pool, and the time from a
+ * client_gone, deadline, stopping, busy, failed), deadlines that came in and those that had passed, connections,
+ * requests and their queue now, tasks, workers, live contexts and jobs of the block pool, and the time from a
  * request's head to its response's end in a histogram.
  *
  * Parks: never.

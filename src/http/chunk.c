@@ -107,6 +107,7 @@ enum ceasei_http_chunk ceasei_http_chunks_next(struct ceasei_http_chunks *c, con
             result = CEASEI_HTTP_CHUNK_DATA;
             break;
         }
+        c->trailer += c->state >= TRAILER;
         c->state = on_byte(c, (unsigned char)data[i++]);
         if (is_overhead(c->state) && ++c->overhead > CHUNK_OVERHEAD_MAX) {
             c->state = BAD;

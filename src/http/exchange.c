@@ -4,7 +4,7 @@
  *
  *     the head is complete
  *        ├─ no route, bad path, body too large, no time left ──> page
- *        └─ context, guard, handler, guard down, context ended ──> response or page
+ *        └─ context, guard, a place, handler, guard down, context ended ──> response or page
  *     send what is left; log
  *
  * The context of a request is a child of the run's, with the smallest of the deadlines that apply, and
@@ -125,7 +125,8 @@ static void failure_page(struct ceasei_http_exchange *x, cease_error e, const ce
     } else if (cause && cause->error == CEASE_EDEADLINE) {
         status = 504;
         field = expired;
-    } else if (cause && (cause->code == CEASE_ESTOPPING || cause->code == CEASE_ENOMEM)) {
+    } else if (cause && (cause->code == CEASE_ESTOPPING || cause->code == CEASE_ENOMEM ||
+                         cause->code == CEASE_EAGAIN)) {
         status = 503;
         field = later;
     }
@@ -163,14 +164,43 @@ static void settle(struct ceasei_http_exchange *x, cease_ctx *ctx, struct outcom
     }
 }
 
+struct cease_http_next {
+    const struct ceasei_http_layers *layers;
+    size_t at; /* the layer to be called */
+    const cease_http_route *route;
+};
+
+cease_error cease_http_next_call(cease_ctx *ctx, const cease_http_next *next,
+                                 cease_http_request *req, cease_http_response *res)
+{
+    if (next->at == next->layers->count) {
+        return next->route->fn(ctx, req, res, next->route->arg);
+    }
+    const struct ceasei_http_layer *layer = &next->layers->list[next->at];
+    const cease_http_next inner = {next->layers, next->at + 1, next->route};
+    return layer->fn(ctx, req, res, &inner, layer->arg);
+}
+
+/* Waits for a place, then runs the handler. */
+static void enter_and_run(struct ceasei_http_exchange *x, cease_ctx *ctx, struct outcome *o)
+{
+    const cease_http_next first = {&x->server->layers, 0, &x->route->opts};
+    o->error = ceasei_http_gate_enter(ctx, &x->server->gate);
+    if (o->error == CEASE_OK) {
+        o->error = cease_http_next_call(ctx, &first, &x->req, &x->res);
+        ceasei_http_gate_leave(&x->server->gate);
+    } else if (o->error == CEASE_EAGAIN) {
+        ceasei_add(&x->server->busy_total, 1, RELAXED);
+        cease_cancel_cause(x->stop, CEASE_EAGAIN, "too many requests run and wait");
+    }
+}
+
 static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct outcome *o)
 {
-    const cease_http_route *route = &x->route->opts;
     cease_ctx *ctx = cease_with_timeout(x->run->active, limit, &x->stop);
-    ceasei_add(&x->server->requests, 1, RELAXED);
-    cease_error e = x->carrier->guard(x, route->half_closed);
+    cease_error e = x->carrier->guard(x, x->route->opts.half_closed);
     if (e == CEASE_OK) {
-        o->error = route->fn(ctx, &x->req, &x->res, route->arg);
+        enter_and_run(x, ctx, o);
         x->carrier->unguard(x);
     } else { /* without a guard nobody would stop its work */
         ceasei_add(&x->server->busy_total, 1, RELAXED);
@@ -178,7 +208,6 @@ static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct 
         o->error = e;
     }
     settle(x, ctx, o);
-    ceasei_sub(&x->server->requests, 1, RELAXED);
     cease_cancel_cause(x->stop, CEASE_ERETURNED, NULL); /* for what the handler has left behind */
     cease_end(x->stop);
     x->stop = NULL;

@@ -72,15 +72,20 @@ static cease_error read_length(cease_ctx *ctx, struct ceasei_http1 *h, char *buf
     return CEASE_OK;
 }
 
-/* Makes room behind the head and reads into it. */
+/* Makes room behind the head and reads into it. What has come of the trailer section stays there. */
 static cease_error refill(cease_ctx *ctx, struct ceasei_http1 *h)
 {
     size_t n = 0;
-    if (h->in_at == h->in_size) {
-        h->in_at = h->in_size = h->head.line;
+    size_t keep = h->chunks.trailer;
+    if (h->in_at == h->in_size && (keep == 0 || h->in_size == h->in_room)) {
+        memmove(h->in + h->head.line, h->in + h->in_at - keep, keep);
+        h->in_at = h->in_size = h->head.line + keep;
+    }
+    if (h->in_size == h->in_room) {
+        return CEASE_EPROTO; /* trailer fields without end */
     }
     cease_error e = fill(ctx, h, h->in + h->in_size, h->in_room - h->in_size, &n);
-    h->in_size += e == CEASE_OK ? n : 0;
+    h->in_size += n;
     return e;
 }
 
@@ -106,6 +111,8 @@ static cease_error read_chunked(cease_ctx *ctx, struct ceasei_http1 *h, char *bu
             *ret_count = span;
             return CEASE_OK;
         case CEASEI_HTTP_CHUNK_END:
+            h->x.req.trailers = h->in + h->in_at - h->chunks.trailer;
+            h->x.req.trailers_size = h->chunks.trailer;
             return CEASE_EOF;
         case CEASEI_HTTP_CHUNK_BAD:
             return CEASE_EPROTO;

@@ -21,7 +21,7 @@ static const uint32_t bucket_us[CEASEI_BUCKETS - 1] = {
     100, 250, 500, 1000, 5000, 10000, 50000, 100000, 250000, 1000000, 2500000, 10000000,
 };
 static const char *const end_names[CEASEI_ENDS] = {
-    "returned", "client_gone", "deadline", "stopping", "failed",
+    "returned", "client_gone", "deadline", "stopping", "busy", "failed",
 };
 
 static enum ceasei_http_end end_of(int cause_code)
@@ -36,6 +36,9 @@ static enum ceasei_http_end end_of(int cause_code)
         return CEASEI_END_DEADLINE;
     case CEASE_ESTOPPING:
         return CEASEI_END_STOPPING;
+    case CEASE_EAGAIN:
+    case CEASE_ENOMEM:
+        return CEASEI_END_BUSY;
     default: /* a positive one is an HTTP/2 code: the client reset the stream */
         return cause_code > 0 ? CEASEI_END_GONE : CEASEI_END_FAILED;
     }
@@ -119,6 +122,8 @@ static void put_server(FILE *out, cease_http_server *s)
     one(out, "cease_http_connections", "gauge", "Connections now.", c.connections);
     one(out, "cease_http_connections_idle", "gauge", "Connections between two requests.", c.idle);
     one(out, "cease_http_requests_running", "gauge", "Handlers that run.", c.requests);
+    one(out, "cease_http_requests_queued", "gauge", "Requests that wait for a place to run.",
+        c.queued);
     one(out, "cease_http_deadlines_received_total", "counter",
         "Requests that came with a deadline.", ceasei_load(&s->metrics.deadlines_in, RELAXED));
     one(out, "cease_http_deadlines_expired_total", "counter",

@@ -14,6 +14,7 @@ enum ceasei_http_end {
     CEASEI_END_GONE,
     CEASEI_END_DEADLINE,
     CEASEI_END_STOPPING,
+    CEASEI_END_BUSY,
     CEASEI_END_FAILED,
     CEASEI_ENDS,
 };

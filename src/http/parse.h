@@ -64,6 +64,7 @@ struct ceasei_http_chunks {
     uint8_t state; /* enum chunk_state in chunk.c */
     uint8_t digits;
     uint32_t overhead; /* bytes of extensions and trailers so far, bounded */
+    uint32_t trailer;  /* bytes of the trailer section so far, its empty line included */
     uint64_t left;     /* of the current chunk's data */
 };
 

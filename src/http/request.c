@@ -94,6 +94,37 @@ cease_error cease_http_request_query_value(const cease_http_request *req, const 
     return ceasei_url_query_value(req->query, name, ret, size, ret_size);
 }
 
+/* The value of one line "name: value", without the white space around it, as a C string. */
+static const char *line_value(char *value, char *end)
+{
+    while (value < end && (*value == ' ' || *value == '\t')) {
+        value++;
+    }
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+    *end = '\0';
+    return value;
+}
+
+const char *cease_http_request_trailer(const cease_http_request *req, const char *name)
+{
+    size_t size = strlen(name);
+    char *end = req->trailers + req->trailers_size;
+    for (char *p = req->trailers; p < end;) {
+        char *line_end = memchr(p, '\n', (size_t)(end - p));
+        char *colon = line_end ? memchr(p, ':', (size_t)(line_end - p)) : NULL;
+        if (!colon) {
+            break; /* the empty line */
+        }
+        if (ceasei_http_same(p, (size_t)(colon - p), name, size)) {
+            return line_value(colon + 1, line_end - 1);
+        }
+        p = line_end + 1;
+    }
+    return NULL;
+}
+
 /* ---- the body ---- */
 
 void ceasei_http_request_begin(struct ceasei_http_exchange *x)
@@ -104,6 +135,8 @@ void ceasei_http_request_begin(struct ceasei_http_exchange *x)
     req->body_ended = !x->head->chunked && (!x->head->length || x->head->content_length == 0);
     req->body_error = CEASE_OK;
     req->body_total = 0;
+    req->trailers = x->text;
+    req->trailers_size = 0;
     req->body_max = x->server->opts.body_max;
     if (x->route && x->route->opts.body_timeout.ns != 0) {
         limit = x->route->opts.body_timeout;

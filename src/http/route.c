@@ -86,7 +86,9 @@ static cease_error make(const cease_http_route *route, struct ceasei_route *ret)
         return CEASE_EINVAL;
     }
     size_t size = strlen(route->pattern) + 1;
-    *ret = (struct ceasei_route){.opts = *route};
+    size_t known = route->size > 0 && route->size < sizeof *route ? route->size : sizeof *route;
+    *ret = (struct ceasei_route){0};
+    memcpy(&ret->opts, route, known);
     ret->memory = malloc(size + (method ? strlen(method) + 1 : 0));
     if (!ret->memory) {
         return CEASE_ENOMEM;

@@ -44,6 +44,8 @@ static void fill_defaults(cease_http_server_opts *o)
     }
     o->body_max = o->body_max != 0 ? o->body_max : 1024 * 1024;
     o->connection_max = o->connection_max != 0 ? o->connection_max : 10000;
+    o->request_max = o->request_max != 0 ? o->request_max : 10000;
+    o->queue_max = o->queue_max != 0 ? o->queue_max : 1000;
 }
 
 cease_http_server *cease_http_server_new(const cease_http_server_opts *opts)
@@ -51,9 +53,12 @@ cease_http_server *cease_http_server_new(const cease_http_server_opts *opts)
     cease_http_server *s = calloc(1, sizeof *s);
     if (s) {
         if (opts) {
-            s->opts = *opts;
+            size_t size = opts->size;
+            memcpy(&s->opts, opts, size > 0 && size < sizeof s->opts ? size : sizeof s->opts);
         }
         fill_defaults(&s->opts);
+        s->gate.run_max = s->opts.request_max;
+        s->gate.wait_max = s->opts.queue_max > 0 ? (uint32_t)s->opts.queue_max : 0;
     }
     return s;
 }
@@ -70,6 +75,7 @@ void cease_http_server_free(cease_http_server *s)
     if (s->protocol.release) {
         s->protocol.release(s->protocol.self);
     }
+    free(s->layers.list);
     free(s);
 }
 
@@ -92,6 +98,27 @@ cease_error cease_http_server_route(cease_http_server *s, const char *method, co
     return cease_http_server_add(s, &route);
 }
 
+cease_error cease_http_server_use(cease_http_server *s, cease_http_middleware *fn, void *arg)
+{
+    if (!s) {
+        return CEASE_ENOMEM;
+    }
+    if (!fn) {
+        return CEASE_EINVAL;
+    }
+    if (ceasei_load(&s->serving, ACQUIRE) > 0) {
+        return CEASE_EBUSY;
+    }
+    struct ceasei_http_layers *l = &s->layers;
+    struct ceasei_http_layer *list = realloc(l->list, (l->count + 1) * sizeof *list);
+    if (!list) {
+        return CEASE_ENOMEM;
+    }
+    l->list = list;
+    list[l->count++] = (struct ceasei_http_layer){fn, arg};
+    return CEASE_OK;
+}
+
 void cease_http_server_count(cease_http_server *s, cease_http_server_counts *ret)
 {
     *ret = (cease_http_server_counts){0};
@@ -103,7 +130,8 @@ void cease_http_server_count(cease_http_server *s, cease_http_server_counts *ret
         ret->bad_deadline_total = ceasei_load(&s->bad_deadline_total, RELAXED);
         ret->connections = ceasei_load(&s->connections, RELAXED);
         ret->idle = ceasei_load(&s->idle, RELAXED);
-        ret->requests = ceasei_load(&s->requests, RELAXED);
+        ret->requests = ceasei_http_gate_running(&s->gate);
+        ret->queued = ceasei_http_gate_waiting(&s->gate);
     }
 }
 

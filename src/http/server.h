@@ -7,6 +7,7 @@
  *     http1.c, http1_*.c             one HTTP/1.1 connection: heads and bodies in, responses out
  *     exchange.c                     one request and its response: route, limits, context, handler,
  *                                    the server's own pages, log; knows no protocol
+ *     gate.c                         how many handlers run, and who waits for a place
  *     request.c, response.c          what the handler sees of it
  *
  * The seam between the protocols and what they have in common is struct ceasei_http_carrier. Whoever
@@ -34,6 +35,7 @@
 #define CEASE_HTTP_SERVER_H
 
 #include "http/connection.h"
+#include "http/gate.h"
 #include "http/metrics.h"
 #include "http/parse.h"
 #include "http/route.h"
@@ -51,13 +53,24 @@ enum {
     CEASEI_HTTP_SKIP_MAX = 64 * 1024,  /* of a body that nobody reads */
 };
 
+/* The middleware of a server, outermost first. */
+struct ceasei_http_layers {
+    struct ceasei_http_layer {
+        cease_http_middleware *fn;
+        void *arg;
+    } * list;
+    size_t count;
+};
+
 struct cease_http_server {
     cease_http_server_opts opts; /* with the defaults filled in; set at birth */
     struct ceasei_routes routes; /* fixed while serving */
     uint32_t serving;            /* atomic: how many serve calls run */
     uint64_t connections_total, requests_total, bad_total, busy_total,
-        bad_deadline_total;               /* atomic */
-    uint32_t connections, idle, requests; /* atomic */
+        bad_deadline_total;           /* atomic */
+    uint32_t connections, idle;       /* atomic */
+    struct ceasei_http_gate gate;     /* of the handlers */
+    struct ceasei_http_layers layers; /* fixed while serving */
     struct ceasei_http_metrics metrics;
     cease_http_protocol protocol; /* size 0: none; fixed while serving */
 };
@@ -108,6 +121,8 @@ struct cease_http_request {
     uint64_t body_total;    /* handed out so far */
     uint64_t body_max;
     cease_time body_deadline;
+    char *trailers; /* "Name: value\r\n" …, once the body has ended; the bytes may be changed */
+    size_t trailers_size;
     struct ceasei_http_exchange *x;
 };
 
