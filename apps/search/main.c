@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "accesslog.h"
+#include "postgres.h"
 #include "remote.h"
 #include "server.h"
 
@@ -44,6 +45,8 @@ static cease_error index_task(cease_ctx *ctx, void *arg)
 {
     struct program *p = arg;
     cease_error e = indexes_fill(ctx, &p->indexes);
+    if (e == CEASE_OK && p->options.db)
+        e = postgres_fill(ctx, p->options.db, &p->indexes);
     if (e == CEASE_OK || e == cease_err(ctx))
         return CEASE_OK;
     p->index_error = e;
@@ -103,6 +106,8 @@ static bool make_app(struct program *p)
         whole = add_backend(app, remote_backend("replica", "Replicas", o->replicas,
                                                 o->replica_count, o->hedge)) &&
                 whole;
+    if (o->db)
+        whole = add_backend(app, postgres_backend(o->db, o->slow_ms)) && whole;
     cease_http_server_opts opts = {
         .size = sizeof opts,
         .grace = o->grace,

@@ -10,6 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "postgres.h"
+
+/* Backends that are there once at the most. */
+enum { FIXED_COUNT = 2 };
+static const char *const fixed[FIXED_COUNT] = {"replica", "postgres"};
+
 const char *const index_names[INDEX_COUNT] = {"manual", "packages"};
 
 static const char help[] =
@@ -36,6 +42,10 @@ static const char help[] =
     "first answer\n"
     "                       wins and the others are cancelled; may be repeated\n"
     "  --hedge DURATION     how long a replica may take before the next is asked, too (50ms)\n"
+    "  --db URL             keep the documents in this PostgreSQL database, too, and ask it as "
+    "well, "
+    "such as\n"
+    "                       postgres://user@host/name or postgres:///name?host=/run/postgresql\n"
     "  --no-index           serve what is indexed already\n"
     "  --index-only         bring the index up to date and exit\n"
     "  --quiet              no progress on standard error\n"
@@ -147,7 +157,7 @@ static void name_of(const char *host, char ret[NAME_MAX_SIZE])
 
 static bool add_instance(struct options *o, const char *flag, char *value)
 {
-    if (o->instance_count == BACKENDS_MAX - INDEX_COUNT - 1)
+    if (o->instance_count == BACKENDS_MAX - INDEX_COUNT - FIXED_COUNT)
         return complain(flag, value, "too many backends");
     struct instance *instance = &o->instances[o->instance_count++];
     char *equals = strchr(value, '=');
@@ -256,6 +266,21 @@ static bool set_grace(struct options *o, const char *flag, char *value)
     return read_grace(flag, value, &o->grace);
 }
 
+static bool set_text(const char *flag, const char *value, const char **ret)
+{
+    if (*value == '\0')
+        return complain(flag, value, "needs a value");
+    *ret = value;
+    return true;
+}
+
+static bool set_db(struct options *o, const char *flag, char *value)
+{
+    if (!postgres_is_there())
+        return complain(flag, value, "this cease-search was built without PostgreSQL (libpq)");
+    return set_text(flag, value, &o->db);
+}
+
 static bool set_hedge(struct options *o, const char *flag, char *value)
 {
     return read_duration(flag, value, &o->hedge);
@@ -264,14 +289,6 @@ static bool set_hedge(struct options *o, const char *flag, char *value)
 static bool set_man(struct options *o, const char *flag, char *value)
 {
     return add_root(o, flag, value);
-}
-
-static bool set_text(const char *flag, const char *value, const char **ret)
-{
-    if (*value == '\0')
-        return complain(flag, value, "needs a value");
-    *ret = value;
-    return true;
 }
 
 static bool set_log(struct options *o, const char *flag, char *value)
@@ -307,6 +324,7 @@ static const struct flag {
     {"--backend", add_instance},
     {"--replica", add_replica},
     {"--hedge", set_hedge},
+    {"--db", set_db},
 };
 
 /* The flag at the start of an argument, "--flag" or "--flag=value"; NULL: it takes no value. */
@@ -350,7 +368,9 @@ static int read_flag(struct options *o, char **argv)
 
 static bool is_backend(const struct options *o, const char *name, size_t size)
 {
-    bool found = size == strlen("replica") && strncmp(name, "replica", size) == 0;
+    bool found = false;
+    for (size_t i = 0; i < FIXED_COUNT; i++)
+        found = found || (strlen(fixed[i]) == size && strncmp(name, fixed[i], size) == 0);
     for (size_t i = 0; i < INDEX_COUNT; i++)
         found =
             found || (strlen(index_names[i]) == size && strncmp(index_names[i], name, size) == 0);

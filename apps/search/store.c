@@ -237,9 +237,8 @@ cease_error store_remove(cease_ctx *ctx, cease_sqlite *db, const char *const *ke
 
 /* ---- stamps ---- */
 
-static cease_error add_stamp(cease_sqlite_row *row, void *arg)
+cease_error stamps_add(struct stamps *s, const char *key, const char *stamp)
 {
-    struct stamps *s = arg;
     if (s->count == s->room) {
         size_t room = s->room ? s->room * 2 : 1024;
         struct stamp *data = realloc(s->data, room * sizeof *data);
@@ -248,10 +247,8 @@ static cease_error add_stamp(cease_sqlite_row *row, void *arg)
         s->data = data;
         s->room = room;
     }
-    size_t key_size;
-    size_t stamp_size;
-    const char *key = cease_sqlite_row_text(row, 0, &key_size);
-    const char *stamp = cease_sqlite_row_text(row, 1, &stamp_size);
+    size_t key_size = strlen(key);
+    size_t stamp_size = strlen(stamp);
     char *copy = malloc(key_size + stamp_size + 2);
     if (!copy)
         return CEASE_ENOMEM;
@@ -259,6 +256,12 @@ static cease_error add_stamp(cease_sqlite_row *row, void *arg)
     memcpy(copy + key_size + 1, stamp, stamp_size + 1);
     s->data[s->count++] = (struct stamp){.key = copy, .stamp = copy + key_size + 1};
     return CEASE_OK;
+}
+
+static cease_error add_stamp(cease_sqlite_row *row, void *arg)
+{
+    return stamps_add(arg, cease_sqlite_row_text(row, 0, NULL),
+                      cease_sqlite_row_text(row, 1, NULL));
 }
 
 cease_error store_stamps(cease_ctx *ctx, cease_sqlite *db, struct stamps *ret_stamps)
@@ -324,6 +327,17 @@ cease_error store_search(cease_ctx *ctx, cease_sqlite *db, const char *match, co
     cease_sqlite_value args[] = {cease_sqlite_text(match), cease_sqlite_text(exact),
                                  cease_sqlite_int(limit)};
     return cease_sqlite_query(ctx, db, sql, args, 3, fn, arg);
+}
+
+cease_error store_each(cease_ctx *ctx, cease_sqlite *db, int64_t after, int limit,
+                       cease_sqlite_row_fn *fn, void *arg)
+{
+    static const char sql[] =
+        "SELECT d.id, d.key, d.stamp, d.rank, d.name, d.title, e.alias, e.summary, e.body, "
+        "d.source, d.extra"
+        "  FROM doc AS d JOIN entry AS e ON e.rowid = d.id WHERE d.id > ?1 ORDER BY d.id LIMIT ?2";
+    cease_sqlite_value args[] = {cease_sqlite_int(after), cease_sqlite_int(limit)};
+    return cease_sqlite_query(ctx, db, sql, args, 2, fn, arg);
 }
 
 cease_error store_read(cease_ctx *ctx, cease_sqlite *db, const char *key, cease_sqlite_row_fn *fn,

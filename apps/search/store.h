@@ -69,6 +69,8 @@ struct stamps {
     size_t room;
 };
 cease_error store_stamps(cease_ctx *ctx, cease_sqlite *db, struct stamps *ret_stamps);
+/* Adds the next in order of key. */
+cease_error stamps_add(struct stamps *s, const char *key, const char *stamp);
 struct stamp *stamps_find(const struct stamps *s, const char *key); /* NULL: not there */
 void stamps_deinit(struct stamps *s);
 
@@ -85,6 +87,23 @@ enum {
 /* `match` is an FTS5 expression, `exact` the name that comes first. */
 cease_error store_search(cease_ctx *ctx, cease_sqlite *db, const char *match, const char *exact,
                          int limit, cease_sqlite_row_fn *fn, void *arg);
+
+/* Up to `limit` documents in the order of their numbers, which are above `after`. Columns: */
+enum {
+    EACH_ID,
+    EACH_KEY,
+    EACH_STAMP,
+    EACH_RANK,
+    EACH_NAME,
+    EACH_TITLE,
+    EACH_ALIASES,
+    EACH_SUMMARY,
+    EACH_BODY,
+    EACH_SOURCE,
+    EACH_EXTRA
+};
+cease_error store_each(cease_ctx *ctx, cease_sqlite *db, int64_t after, int limit,
+                       cease_sqlite_row_fn *fn, void *arg);
 
 /* One document by key or alias, at most one row. Columns: */
 enum { READ_KEY, READ_TITLE, READ_SUMMARY, READ_SOURCE, READ_EXTRA, READ_BODY };

@@ -95,10 +95,27 @@ size_t utf8_length(const char *s)
     return overlong || surrogate_or_beyond ? 0 : length;
 }
 
+/* One character that can be shown; returns how many bytes it took. */
+static size_t utf8_one(struct text *t, const char *s)
+{
+    size_t length = utf8_length(s);
+    bool control = (unsigned char)*s < 0x20 && *s != '\n' && *s != '\t';
+    if (length == 0 || control || *s == 0x7f)
+        text_puts(t, "\xef\xbf\xbd");
+    else
+        text_add(t, s, length);
+    return length ? length : 1;
+}
+
+void text_utf8(struct text *t, const char *string)
+{
+    while (*string)
+        string += utf8_one(t, string);
+}
+
 /* One character as HTML; returns how many bytes it took. */
 static size_t html_one(struct text *t, const char *s)
 {
-    size_t length = utf8_length(s);
     switch (*s) {
     case '&':
         text_puts(t, "&amp;");
@@ -115,15 +132,10 @@ static size_t html_one(struct text *t, const char *s)
     case '\'':
         text_puts(t, "&#39;");
         break;
-    default: {
-        bool control = (unsigned char)*s < 0x20 && *s != '\n' && *s != '\t';
-        if (length == 0 || control || *s == 0x7f)
-            text_puts(t, "\xef\xbf\xbd");
-        else
-            text_add(t, s, length);
+    default:
+        return utf8_one(t, s);
     }
-    }
-    return length ? length : 1;
+    return 1;
 }
 
 void text_html(struct text *t, const char *string)

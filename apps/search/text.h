@@ -31,6 +31,8 @@ void text_puts(struct text *t, const char *string);
 void text_putc(struct text *t, char c);
 void text_printf(struct text *t, const char *format, ...) CEASE_PRINTF(2, 3);
 
+/* Valid UTF-8 without NUL or other control characters than newline and tab; what is not becomes U+FFFD. */
+void text_utf8(struct text *t, const char *string);
 /* For HTML, between tags and inside double quotes. Bytes that are not UTF-8 become U+FFFD. */
 void text_html(struct text *t, const char *string);
 /* The same for a snippet, whose hits are between the bytes MARK_BEGIN and MARK_END: these become
