@@ -75,6 +75,11 @@ enum explore_bug {
     BUG_SEMAPHORE,
     BUG_COND,
     BUG_WAIT_GROUP,
+    BUG_FD_ENTER,
+    BUG_FD_QUEUE,
+    BUG_POLL_CLOSE,
+    BUG_UNGUARD,
+    BUG_STALE,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

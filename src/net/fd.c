@@ -85,6 +85,10 @@ bool ceasei_fd_ref(struct ceasei_fd *fd)
         if (word & CLOSED) {
             return false;
         }
+        if (CEASE_SEED_BUG(BUG_FD_ENTER)) {
+            ceasei_add(&fd->word, REF, ACQUIRE);
+            return true;
+        }
     } while (!ceasei_cas(&fd->word, &word, word + REF, ACQUIRE));
     return true;
 }
@@ -169,7 +173,7 @@ static cease_error queue_up(struct ceasei_fd *fd, enum ceasei_poll_direction d,
     do {
         if (word & CLOSED) {
             e = CEASE_ECLOSED;
-        } else if (!(word & LOCKED(d))) {
+        } else if (!(word & LOCKED(d)) && !CEASE_SEED_BUG(BUG_FD_QUEUE)) {
             e = CEASE_OK;
         }
     } while (e == CEASE_EAGAIN && !ceasei_cas(&fd->word, &word, word | WAITED(d), ACQ_REL));

@@ -279,7 +279,7 @@ static void unblock(struct ceasei_poll_entry *e, enum ceasei_poll_direction dire
 /* The waiter is in its slot: until somebody has taken it out. */
 static enum reason wait_in_slot(struct ceasei_poll_entry *e, struct waiter *w, cease_ctx *ctx)
 {
-    if (ceasei_load(&e->closing, SEQ_CST) && win(w, BY_CLOSE)) {
+    if (ceasei_load(&e->closing, SEQ_CST) && !CEASE_SEED_BUG(BUG_POLL_CLOSE) && win(w, BY_CLOSE)) {
         return BY_CLOSE;
     }
     (void)cease_watch_add(&w->watch, ctx, on_ctx_done, w); /* done already: it has run */
@@ -357,7 +357,7 @@ bool ceasei_poller_off_readable(struct ceasei_poll_entry *e)
 static void wait_until_told(const struct ceasei_poll_entry *e)
 {
     struct ceasei_worker *w = e->worker;
-    if (w == ceasei_worker_self) {
+    if (w == ceasei_worker_self || CEASE_SEED_BUG(BUG_UNGUARD)) {
         return;
     }
     while (ceasei_load(&w->telling, SEQ_CST) == e) {
@@ -389,7 +389,7 @@ static void note_hangup(struct ceasei_worker *w, struct ceasei_poll_entry *e, ui
     ceasei_hangup_fn *fn = NULL;
     void *arg = NULL;
     ceasei_lock(&e->lock);
-    if (e->generation == generation && (what & ~e->hung)) {
+    if ((e->generation == generation || CEASE_SEED_BUG(BUG_STALE)) && (what & ~e->hung)) {
         what |= e->hung;
         ceasei_store(&e->hung, what, RELEASE);
         fn = ceasei_load(&e->closing, RELAXED) ? NULL : e->fn;
