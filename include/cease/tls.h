@@ -6,15 +6,18 @@
  *     cease_error e = cease_dial(ctx, "example.com:443", NULL, &conn);
  *     cease_tls *tls = cease_tls_client(trust, conn, "example.com");   // consumes conn
  *     e = cease_tls_handshake(ctx, tls);
- *     if (e == CEASE_ETLS) puts(cease_tls_why(tls));                   // "certificate has expired"
+ *     if (e == CEASE_ETLS) puts(cease_tls_why(tls));                   // "certificate: …"
  *     e = cease_tls_write(ctx, tls, "GET / HTTP/1.0\r\n\r\n", 18, NULL);
  *     …
  *     cease_tls_close(tls);
  *     cease_tls_config_unref(trust);
  *
  * TLS 1.2 and 1.3. Every call that talks parks only in the connection below, so it obeys its context
- * as that does. One task at a time uses a cease_tls: unlike a plain connection, it cannot be read and
- * written at once.
+ * as that does. As with a plain connection, one task may read while another writes; several readers (or
+ * writers) take turns, whole calls at a time.
+ *
+ * A client keeps what servers gave it to take up its sessions again, so that the second connection to a
+ * host begins with half a handshake; this belongs to the configuration, which connections should share.
  */
 #ifndef CEASE_TLS_H
 #define CEASE_TLS_H
@@ -73,6 +76,19 @@ CEASE_PUBLIC cease_tls_config *cease_tls_client_new(const cease_tls_client_opts 
 CEASE_PUBLIC cease_error cease_tls_server_new(const cease_tls_server_opts *opts,
                                               cease_tls_config **ret_config);
 
+/* Reads the files again that a configuration was made from: a server's certificate and key, the
+ * certificates that a client trusts. Connections that are made from now on use what was read; those that
+ * have begun go on as they are. When it fails, everything is as before. Sessions outlive the reload of a
+ * server; a client forgets its own, because it may trust others now.
+ *
+ * Parks: never; reads files, so a task does it in cease_block.
+ * Callers: any, also while connections are made.
+ * Owns: nothing.
+ * Errors: CEASE_ENOENT (a file cannot be read), CEASE_ETLS (its content cannot be used), CEASE_ENOMEM.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_tls_config_reload(cease_tls_config *config);
+
 /* Takes another share of a configuration.
  *
  * Parks: never.
@@ -118,7 +134,7 @@ CEASE_PUBLIC cease_tls *cease_tls_server(cease_tls_config *config, cease_conn *t
 /* Agrees on keys and verifies certificates. The first read or write does it if nobody has.
  *
  * Parks: until done.
- * Callers: one task at a time.
+ * Callers: tasks and threads; of several, one does it.
  * Owns: nothing.
  * Errors: CEASE_ETLS (cease_tls_why says what), those of the connection; the context's, after which
  *     it can be continued.
@@ -129,7 +145,7 @@ CEASE_PUBLIC cease_error cease_tls_handshake(cease_ctx *ctx, cease_tls *tls);
 /* Reads what is there, at least one byte, at most `size`.
  *
  * Parks: until there is a byte, the end of the stream, or an error.
- * Callers: one task at a time.
+ * Callers: tasks and threads; of several readers, one at a time.
  * Owns: nothing.
  * Errors: CEASE_EOF (the peer has said that this is the end), CEASE_ETLS (it has not, but closed; or
  *     anything else that cease_tls_why says), CEASE_EINVAL (size is 0), those of the connection; the
@@ -144,7 +160,7 @@ CEASE_PUBLIC cease_error cease_tls_read(cease_ctx *ctx, cease_tls *tls, void *bu
  * shutdown sends first, since a stream cannot be taken up in the middle of a record.
  *
  * Parks: until the kernel has taken everything.
- * Callers: one task at a time.
+ * Callers: tasks and threads; of several writers, one whole call at a time.
  * Owns: nothing.
  * Errors: CEASE_ETLS, those of the connection; the context's.
  * Since: 0.1
@@ -155,7 +171,7 @@ CEASE_PUBLIC cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const v
 /* Says that nothing more will be written, and ends the connection's sending half.
  *
  * Parks: until the kernel has taken it.
- * Callers: one task at a time.
+ * Callers: tasks and threads; after a write that is under way.
  * Owns: nothing.
  * Errors: as cease_tls_write.
  * Since: 0.1
@@ -166,12 +182,33 @@ CEASE_PUBLIC cease_error cease_tls_shutdown(cease_ctx *ctx, cease_tls *tls);
  * the handshake is done.
  *
  * Parks: never.
- * Callers: one task at a time.
+ * Callers: any.
  * Owns: the text is the connection's, valid until it is closed.
  * Errors: none.
  * Since: 0.1
  */
 CEASE_PUBLIC const char *cease_tls_alpn(const cease_tls *tls);
+
+/* The host name that a client has asked for (SNI), for servers that are several hosts; NULL when it has
+ * named none, or before the handshake is done.
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: the text is the connection's, valid until it is closed.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_tls_server_name(const cease_tls *tls);
+
+/* Whether the handshake has taken up an earlier session; false before it is done.
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: nothing.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC bool cease_tls_resumed(const cease_tls *tls);
 
 /* The connection underneath: to guard it, to wait for bytes without a task, to ask for its peer's
  * address. Reading from it or writing to it breaks the stream.
@@ -189,27 +226,30 @@ CEASE_PUBLIC cease_conn *cease_tls_conn(const cease_tls *tls);
  * the connection knows nothing of those bytes.
  *
  * Parks: never.
- * Callers: one task at a time.
+ * Callers: who reads.
  * Owns: nothing.
  * Errors: none; false for NULL.
  * Since: 0.1
  */
 CEASE_PUBLIC bool cease_tls_pending(const cease_tls *tls);
 
-/* What the last CEASE_ETLS was about, in words; "" when there was none.
+/* What the connection has failed of, in words: "certificate: hostname mismatch: it is for example.org,
+ * www.example.org", "the peer says: unknown CA". The first failure counts, those that follow from it do
+ * not; "" when there was none.
  *
  * Parks: never.
- * Callers: one task at a time.
- * Owns: the text is the connection's, valid until its next call.
+ * Callers: any.
+ * Owns: the text is the connection's, valid until it is closed.
  * Errors: none.
  * Since: 0.1
  */
 CEASE_PUBLIC const char *cease_tls_why(const cease_tls *tls);
 
-/* Closes, without a goodbye if cease_tls_shutdown has not said it. NULL is fine.
+/* Closes, without a goodbye if cease_tls_shutdown has not said it. No call may be under way: end its
+ * context first. NULL is fine.
  *
  * Parks: never.
- * Callers: one task at a time.
+ * Callers: any.
  * Owns: consumes tls.
  * Errors: none.
  * Since: 0.1

@@ -2,12 +2,20 @@
  *
  * config.c: whom a client trusts, who a server is, and which protocols they speak.
  *
- * A configuration never changes once it is made, so connections of all threads share it without a lock.
+ * Everything that OpenSSL knows of a configuration is in one SSL_CTX. It is never changed once it is made:
+ * a reload makes another and puts it in its place, so connections that have begun go on with the one that
+ * they have, and a reload that fails leaves everything as it was. The keys that sessions are sealed with
+ * pass to the new one, so that clients need no full handshake after a reload.
+ *
  * OpenSSL keeps its errors in a queue of the thread: whoever makes it complain empties it.
+ *
+ * Who guards what: `lock` guards the place of the SSL_CTX and the sessions (session.c). It may be taken
+ * while a connection's lock is held, never the other way round.
  */
 #include "tls/config.h"
 
 #include "base/atomic.h"
+#include "tls/tls.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -71,7 +79,60 @@ static int alpn_select(SSL *ssl, const unsigned char **ret, unsigned char *ret_s
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static cease_error config_new(const SSL_METHOD *method, const char *const *alpn,
+/* ---- what OpenSSL is told ----------------------------------------------------------------------- */
+
+static bool set_up_client(const cease_tls_config *config, SSL_CTX *c)
+{
+    SSL_CTX_set_verify(c, SSL_VERIFY_PEER, ceasei_tls_on_verify);
+    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c, ceasei_tls_on_session);
+    return (config->ca_file ? SSL_CTX_load_verify_file(c, config->ca_file)
+                            : SSL_CTX_set_default_verify_paths(c)) == 1 &&
+           (config->alpn_size == 0 ||
+            SSL_CTX_set_alpn_protos(c, config->alpn, config->alpn_size) == 0);
+}
+
+static bool set_up_server(cease_tls_config *config, SSL_CTX *c)
+{
+    static const unsigned char name[] = "cease";
+    if (config->alpn_size > 0) {
+        SSL_CTX_set_alpn_select_cb(c, alpn_select, config);
+    }
+    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF); /* clients keep them, sealed */
+    return SSL_CTX_set_session_id_context(c, name, sizeof name - 1) == 1 &&
+           SSL_CTX_use_certificate_chain_file(c, config->certificate_file) == 1 &&
+           SSL_CTX_use_PrivateKey_file(c, config->key_file, SSL_FILETYPE_PEM) == 1 &&
+           SSL_CTX_check_private_key(c) == 1;
+}
+
+static cease_error ctx_new(cease_tls_config *config, SSL_CTX **ret)
+{
+    if (config->server &&
+        (access(config->certificate_file, R_OK) != 0 || access(config->key_file, R_OK) != 0)) {
+        return CEASE_ENOENT;
+    }
+    SSL_CTX *c = SSL_CTX_new(config->server ? TLS_server_method() : TLS_client_method());
+    if (!c) {
+        return CEASE_ENOMEM;
+    }
+    SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
+    SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
+    if (!(config->server ? set_up_server(config, c) : set_up_client(config, c))) {
+        SSL_CTX_free(c);
+        return CEASE_ETLS;
+    }
+    *ret = c;
+    return CEASE_OK;
+}
+
+static bool copy_text(const char *text, char **ret)
+{
+    *ret = text ? strdup(text) : NULL;
+    return !text || *ret;
+}
+
+static cease_error config_new(const cease_tls_config *model, const char *const *alpn,
                               cease_tls_config **ret_config)
 {
     cease_tls_config *config = calloc(1, sizeof *config);
@@ -79,16 +140,19 @@ static cease_error config_new(const SSL_METHOD *method, const char *const *alpn,
         return CEASE_ENOMEM;
     }
     config->shares = 1;
-    config->ctx = SSL_CTX_new(method);
-    cease_error e =
-        config->ctx ? alpn_encode(alpn, &config->alpn, &config->alpn_size) : CEASE_ENOMEM;
+    config->server = model->server;
+    pthread_mutex_init(&config->lock, NULL);
+    config->method = ceasei_tls_bio_method();
+    bool ok = config->method && copy_text(model->certificate_file, &config->certificate_file) &&
+              copy_text(model->key_file, &config->key_file) &&
+              copy_text(model->ca_file, &config->ca_file);
+    cease_error e = ok ? alpn_encode(alpn, &config->alpn, &config->alpn_size) : CEASE_ENOMEM;
+    e = e == CEASE_OK ? ctx_new(config, &config->ctx) : e;
+    ERR_clear_error();
     if (e != CEASE_OK) {
         cease_tls_config_unref(config);
         return e;
     }
-    SSL_CTX_set_min_proto_version(config->ctx, TLS1_2_VERSION);
-    SSL_CTX_set_mode(config->ctx, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_options(config->ctx, SSL_OP_NO_RENEGOTIATION);
     *ret_config = config;
     return CEASE_OK;
 }
@@ -98,47 +162,57 @@ cease_tls_config *cease_tls_client_new(const cease_tls_client_opts *opts)
     static const cease_tls_client_opts none;
     cease_tls_config *config = NULL;
     opts = opts ? opts : &none;
-    if (config_new(TLS_client_method(), opts->alpn, &config) == CEASE_OK) {
-        SSL_CTX_set_verify(config->ctx, SSL_VERIFY_PEER, NULL);
-        bool ok = opts->ca_file ? SSL_CTX_load_verify_file(config->ctx, opts->ca_file) == 1
-                                : SSL_CTX_set_default_verify_paths(config->ctx) == 1;
-        ok = ok && (config->alpn_size == 0 ||
-                    SSL_CTX_set_alpn_protos(config->ctx, config->alpn, config->alpn_size) == 0);
-        if (!ok) {
-            config = cease_tls_config_unref(config);
-        }
-    }
-    ERR_clear_error();
+    const cease_tls_config model = {.ca_file = (char *)(uintptr_t)opts->ca_file};
+    (void)config_new(&model, opts->alpn, &config);
     return config;
 }
 
 cease_error cease_tls_server_new(const cease_tls_server_opts *opts, cease_tls_config **ret_config)
 {
-    cease_tls_config *config = NULL;
     if (!opts || !opts->certificate_file || !opts->key_file) {
         return CEASE_EINVAL;
     }
-    if (access(opts->certificate_file, R_OK) != 0 || access(opts->key_file, R_OK) != 0) {
-        return CEASE_ENOENT;
+    const cease_tls_config model = {.server = true,
+                                    .certificate_file = (char *)(uintptr_t)opts->certificate_file,
+                                    .key_file = (char *)(uintptr_t)opts->key_file};
+    return config_new(&model, opts->alpn, ret_config);
+}
+
+cease_error cease_tls_config_reload(cease_tls_config *config)
+{
+    enum { KEYS_SIZE = 80 }; /* bytes: what OpenSSL seals sessions with */
+    unsigned char keys[KEYS_SIZE];
+    SSL_CTX *made = NULL;
+    if (!config) {
+        return CEASE_ENOMEM;
     }
-    cease_error e = config_new(TLS_server_method(), opts->alpn, &config);
-    if (e == CEASE_OK) {
-        SSL_CTX *c = config->ctx;
-        if (config->alpn_size > 0) {
-            SSL_CTX_set_alpn_select_cb(c, alpn_select, config);
-        }
-        if (SSL_CTX_use_certificate_chain_file(c, opts->certificate_file) != 1 ||
-            SSL_CTX_use_PrivateKey_file(c, opts->key_file, SSL_FILETYPE_PEM) != 1 ||
-            SSL_CTX_check_private_key(c) != 1) {
-            cease_tls_config_unref(config);
-            e = CEASE_ETLS;
-        }
-    }
+    cease_error e = ctx_new(config, &made);
     ERR_clear_error();
-    if (e == CEASE_OK) {
-        *ret_config = config;
+    if (e != CEASE_OK) {
+        return e;
     }
-    return e;
+    pthread_mutex_lock(&config->lock);
+    SSL_CTX *former = config->ctx;
+    if (config->server && SSL_CTX_get_tlsext_ticket_keys(former, keys, KEYS_SIZE) == 1) {
+        SSL_CTX_set_tlsext_ticket_keys(made, keys, KEYS_SIZE);
+    }
+    config->ctx = made;
+    ceasei_tls_sessions_drop(config); /* of a client: whom it trusted then, it may not now */
+    pthread_mutex_unlock(&config->lock);
+    OPENSSL_cleanse(keys, sizeof keys);
+    SSL_CTX_free(former); /* connections have their own references */
+    return CEASE_OK;
+}
+
+SSL *ceasei_tls_ssl_new(cease_tls_config *config)
+{
+    pthread_mutex_lock(&config->lock);
+    SSL_CTX *c = config->ctx;
+    SSL_CTX_up_ref(c);
+    pthread_mutex_unlock(&config->lock);
+    SSL *ssl = SSL_new(c);
+    SSL_CTX_free(c);
+    return ssl;
 }
 
 cease_tls_config *cease_tls_config_ref(cease_tls_config *config)
@@ -153,7 +227,13 @@ cease_tls_config *cease_tls_config_unref(cease_tls_config *config)
 {
     /* ACQ_REL: the last one frees what the others have used. */
     if (config && ceasei_sub(&config->shares, 1, ACQ_REL) == 1) {
-        SSL_CTX_free(config->ctx); /* NULL is fine */
+        ceasei_tls_sessions_drop(config);
+        SSL_CTX_free(config->ctx); /* NULL is fine, as to those below */
+        BIO_meth_free(config->method);
+        pthread_mutex_destroy(&config->lock);
+        free(config->certificate_file);
+        free(config->key_file);
+        free(config->ca_file);
         free(config->alpn);
         free(config);
     }

@@ -2,33 +2,98 @@
  *
  * tls.c: TLS over a connection, by OpenSSL, under a context.
  *
- * OpenSSL never sees the socket. It reads from and writes to two buffers in memory, and one loop moves
- * bytes between these and the connection, so that all waiting happens in cease_conn_read and _write and
- * ends as they do. What a context's end leaves in the outgoing buffer stays there and goes out first
- * next time.
+ * OpenSSL never sees the socket. It reads from and writes to two buffers in memory, and what moves bytes
+ * between these and the connection is ours, so that all waiting happens in cease_conn_read and _write
+ * and ends as they do. The buffers are there only while they hold something: an idle connection has none.
  *
- * OpenSSL keeps its errors in a queue of the thread. So the queue is emptied before each of its calls
- * and read right after, with no park in between; what it says becomes `why`.
+ * One task may read while another writes, but OpenSSL's object is one for both. So it is under a lock
+ * that is held for single calls of OpenSSL's, which never wait, and order is kept by turns (tls.h):
  *
- * A connection belongs to one task at a time; it has a share of its configuration.
+ *     HANDSHAKE  who agrees on keys; everybody else waits for that. Its two directions are the holder's.
+ *     READ       who moves bytes from the connection into `in`, in their order
+ *     WRITE      who moves bytes from `out` into the connection, in their order
+ *
+ * A read may make OpenSSL write (an answer to a change of keys). If the reader waited for its turn to
+ * send that, two peers that both write much and read little would wait for each other. So it sends only
+ * what goes at once and if it is nobody's turn; otherwise who has the turn sends it, because after giving
+ * the turn back he looks into `out` once more.
+ *
+ * What a context's end leaves in `sending` stays there and goes out first next time.
+ *
+ * OpenSSL keeps its errors in a queue of the thread. So the queue is emptied before each of its calls and
+ * read right after, with no park in between; what it says becomes `why` (why.c).
  */
-#include "tls/config.h"
+#include "tls/tls.h"
+
+#include "base/atomic.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-struct cease_tls {
-    SSL *ssl;
-    cease_tls_config *config; /* a share */
-    BIO *in, *out;            /* the SSL's: what has come, and what is to be sent */
-    cease_conn *conn;
-    char why[256];
-};
+/* ---- the buffers, as OpenSSL sees them ----------------------------------------------------------- */
 
-/* ---- connections ---- */
+static int bio_read(BIO *bio, char *data, int size)
+{
+    cease_tls *t = BIO_get_data(bio);
+    size_t n = ceasei_bytes_count(&t->in);
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_read(bio); /* empty means "not yet" */
+        return -1;
+    }
+    n = n < (size_t)size ? n : (size_t)size;
+    memcpy(data, t->in.data + t->in.at, n);
+    ceasei_bytes_taken(&t->in, n);
+    return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *data, int size)
+{
+    cease_tls *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    return ceasei_bytes_add(&t->out, data, (size_t)size) ? size : -1;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *ceasei_tls_bio_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "cease");
+    if (m) {
+        BIO_meth_set_read(m, bio_read);
+        BIO_meth_set_write(m, bio_write);
+        BIO_meth_set_ctrl(m, bio_ctrl);
+    }
+    return m;
+}
+
+/* ---- making and closing -------------------------------------------------------------------------- */
+
+static bool make_parts(cease_tls *t)
+{
+    for (int i = 0; i < CEASEI_TLS_TURNS; i++) {
+        t->turns[i] = cease_chan_new(1, 1);
+        if (!t->turns[i]) {
+            return false;
+        }
+    }
+    t->ssl = ceasei_tls_ssl_new(t->config);
+    BIO *bio = t->ssl ? BIO_new(t->config->method) : NULL;
+    if (!bio) {
+        return false;
+    }
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio); /* the SSL owns it */
+    SSL_set_app_data(t->ssl, t);
+    return true;
+}
 
 static cease_tls *tls_new(cease_tls_config *config, cease_conn *take_conn)
 {
@@ -39,22 +104,24 @@ static cease_tls *tls_new(cease_tls_config *config, cease_conn *take_conn)
     }
     t->conn = take_conn;
     t->config = cease_tls_config_ref(config);
-    t->ssl = SSL_new(config->ctx);
-    BIO *in = BIO_new(BIO_s_mem());
-    BIO *out = BIO_new(BIO_s_mem());
-    if (!t->ssl || !in || !out) {
-        BIO_free(in);
-        BIO_free(out);
+    pthread_mutex_init(&t->lock, NULL);
+    if (!make_parts(t)) {
         cease_tls_close(t);
-        ERR_clear_error();
-        return NULL;
+        t = NULL;
     }
-    BIO_set_mem_eof_return(in, -1); /* empty means "not yet" */
-    BIO_set_mem_eof_return(out, -1);
-    SSL_set_bio(t->ssl, in, out); /* the SSL owns them */
-    t->in = in;
-    t->out = out;
+    ERR_clear_error();
     return t;
+}
+
+static bool set_host(cease_tls *t, const char *host)
+{
+    X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+    if (host[0] == '\0' || !(t->host = strdup(host))) {
+        return false;
+    }
+    SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 || /* no address: a name */
+           (SSL_set1_host(t->ssl, host) == 1 && SSL_set_tlsext_host_name(t->ssl, host) == 1);
 }
 
 cease_tls *cease_tls_client(cease_tls_config *config, cease_conn *take_conn, const char *host)
@@ -63,19 +130,18 @@ cease_tls *cease_tls_client(cease_tls_config *config, cease_conn *take_conn, con
     if (!t) {
         return NULL;
     }
-    X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-    bool ok = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
-    if (!ok) { /* no address: a name */
-        ok = host[0] != '\0' && SSL_set1_host(t->ssl, host) == 1 &&
-             SSL_set_tlsext_host_name(t->ssl, host) == 1;
+    if (!set_host(t, host)) {
+        cease_tls_close(t);
+        t = NULL;
+    } else {
+        SSL_SESSION *session = ceasei_tls_session_take(config, host);
+        if (session) {
+            SSL_set_session(t->ssl, session); /* takes a reference */
+            SSL_SESSION_free(session);
+        }
+        SSL_set_connect_state(t->ssl);
     }
     ERR_clear_error();
-    if (!ok) {
-        cease_tls_close(t);
-        return NULL;
-    }
-    SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    SSL_set_connect_state(t->ssl);
     return t;
 }
 
@@ -90,27 +156,53 @@ cease_tls *cease_tls_server(cease_tls_config *config, cease_conn *take_conn)
 
 void cease_tls_close(cease_tls *tls)
 {
-    if (tls) {
-        SSL_free(tls->ssl);
-        cease_tls_config_unref(tls->config);
-        cease_conn_close(tls->conn);
-        free(tls);
+    if (!tls) {
+        return;
     }
+    SSL_free(tls->ssl);
+    for (int i = 0; i < CEASEI_TLS_TURNS; i++) {
+        cease_chan_unref(tls->turns[i]);
+    }
+    ceasei_bytes_free(&tls->in);
+    ceasei_bytes_free(&tls->out);
+    ceasei_bytes_free(&tls->sending);
+    pthread_mutex_destroy(&tls->lock);
+    cease_tls_config_unref(tls->config);
+    cease_conn_close(tls->conn);
+    free(tls->host);
+    free(tls);
+}
+
+/* ---- what is known ------------------------------------------------------------------------------- */
+
+static bool is_open(const cease_tls *t)
+{
+    return ceasei_load(&t->is_open, ACQUIRE) != 0;
 }
 
 const char *cease_tls_why(const cease_tls *tls)
 {
-    return tls ? tls->why : "out of memory";
+    return !tls ? "out of memory" : ceasei_load(&tls->has_why, ACQUIRE) ? tls->why : "";
 }
 
 const char *cease_tls_alpn(const cease_tls *tls)
 {
     const unsigned char *name = NULL;
     unsigned size = 0;
-    if (tls && SSL_is_init_finished(tls->ssl)) {
+    if (tls && is_open(tls)) {
         SSL_get0_alpn_selected(tls->ssl, &name, &size);
     }
     return name ? ceasei_tls_alpn_text(tls->config, name, size) : NULL;
+}
+
+const char *cease_tls_server_name(const cease_tls *tls)
+{
+    return tls && is_open(tls) ? SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+}
+
+bool cease_tls_resumed(const cease_tls *tls)
+{
+    return tls && is_open(tls) && SSL_session_reused(tls->ssl);
 }
 
 cease_conn *cease_tls_conn(const cease_tls *tls)
@@ -120,131 +212,228 @@ cease_conn *cease_tls_conn(const cease_tls *tls)
 
 bool cease_tls_pending(const cease_tls *tls)
 {
-    return tls && (SSL_has_pending(tls->ssl) || BIO_pending(tls->in) > 0);
+    return tls && (SSL_has_pending(tls->ssl) || ceasei_bytes_count(&tls->in) > 0);
 }
 
-/* ---- moving bytes ---- */
-
-/* Sends what OpenSSL has written. */
-static cease_error flush(cease_ctx *ctx, cease_tls *t)
+int ceasei_tls_on_session(SSL *ssl, SSL_SESSION *session)
 {
-    char *data;
-    long size;
-    while ((size = BIO_get_mem_data(t->out, &data)) > 0) {
-        size_t n = 0;
-        cease_error e = cease_conn_write(ctx, t->conn, data, (size_t)size, &n);
-        char waste[4096];
-        while (n > 0) { /* takes from the front what was sent */
-            int taken = BIO_read(t->out, waste, n < sizeof waste ? (int)n : (int)sizeof waste);
-            if (taken <= 0) {
-                break;
-            }
-            n -= (size_t)taken;
+    cease_tls *t = SSL_get_app_data(ssl);
+    return ceasei_tls_session_put(t->config, t->host, session);
+}
+
+/* ---- moving bytes -------------------------------------------------------------------------------- */
+
+static cease_error take_turn(cease_ctx *ctx, cease_tls *t, enum ceasei_tls_turn turn)
+{
+    const char token = 1;
+    return cease_chan_send(ctx, t->turns[turn], &token);
+}
+
+static bool try_turn(cease_tls *t, enum ceasei_tls_turn turn)
+{
+    const char token = 1;
+    return cease_chan_try_send(t->turns[turn], &token) == CEASE_OK;
+}
+
+static void give_turn(cease_tls *t, enum ceasei_tls_turn turn)
+{
+    char token;
+    (void)cease_chan_try_recv(t->turns[turn], &token);
+}
+
+/* Sends what OpenSSL has written; without a context, what goes at once. With the turn to write. */
+static cease_error send_out(cease_ctx *ctx, cease_tls *t)
+{
+    for (;;) {
+        if (ceasei_bytes_count(&t->sending) == 0) {
+            pthread_mutex_lock(&t->lock);
+            t->sending = t->out;
+            t->out = (struct ceasei_bytes){0};
+            pthread_mutex_unlock(&t->lock);
         }
+        struct iovec piece = {.iov_base = t->sending.data + t->sending.at,
+                              .iov_len = ceasei_bytes_count(&t->sending)};
+        size_t n = 0;
+        if (piece.iov_len == 0) {
+            return CEASE_OK;
+        }
+        cease_error e = ctx ? cease_conn_writev(ctx, t->conn, &piece, 1, &n)
+                            : cease_conn_try_writev(t->conn, &piece, 1, &n);
+        ceasei_bytes_taken(&t->sending, n);
         if (e != CEASE_OK) {
             return e;
         }
     }
-    return CEASE_OK;
 }
 
-static cease_error fails(cease_tls *t, const char *why)
+static bool has_out(cease_tls *t)
 {
-    snprintf(t->why, sizeof t->why, "%s", why);
-    return CEASE_ETLS;
+    pthread_mutex_lock(&t->lock);
+    bool has = ceasei_bytes_count(&t->out) > 0;
+    pthread_mutex_unlock(&t->lock);
+    return has;
 }
 
-/* Receives some bytes for OpenSSL to read. */
+/* Sends what a reader has left, if it goes at once. */
+static void send_rest(cease_tls *t)
+{
+    while (has_out(t) && try_turn(t, CEASEI_TLS_WRITE)) {
+        cease_error e = send_out(NULL, t);
+        give_turn(t, CEASEI_TLS_WRITE);
+        if (e != CEASE_OK) {
+            return; /* who writes next meets the same error, or sends it */
+        }
+    }
+}
+
+static cease_error flush(cease_ctx *ctx, cease_tls *t)
+{
+    cease_error e = take_turn(ctx, t, CEASEI_TLS_WRITE);
+    if (e == CEASE_OK) {
+        e = send_out(ctx, t);
+        give_turn(t, CEASEI_TLS_WRITE);
+        send_rest(t);
+    }
+    return e;
+}
+
+/* Receives some bytes for OpenSSL to read. With the turn to read, or to shake hands. */
 static cease_error feed(cease_ctx *ctx, cease_tls *t)
 {
     char buf[16 * 1024];
     size_t n = 0;
     cease_error e = cease_conn_read(ctx, t->conn, buf, sizeof buf, &n);
+    pthread_mutex_lock(&t->lock);
     if (e == CEASE_EOF) {
-        return fails(t, "the peer has closed the connection without saying so");
-    }
-    if (e == CEASE_OK && BIO_write(t->in, buf, (int)n) != (int)n) {
+        ceasei_tls_fail(t, "the peer has closed the connection without saying so");
+        e = CEASE_ETLS;
+    } else if (e == CEASE_OK && !ceasei_bytes_add(&t->in, buf, n)) {
+        ceasei_tls_fail(t, "out of memory"); /* bytes are lost: this is the end */
         e = CEASE_ENOMEM;
     }
+    pthread_mutex_unlock(&t->lock);
     return e;
 }
 
-/* What OpenSSL's last call has complained of. */
-static cease_error complain(cease_tls *t)
+/* Judges OpenSSL's last call, which returned r. Under lock. CEASE_OK: it is done; CEASE_EAGAIN: it wants
+ * to read; CEASE_EOF: the peer has said that this is the end. */
+static cease_error judge(cease_tls *t, int r)
 {
-    char text[200] = "TLS protocol error";
-    unsigned long code = ERR_peek_last_error();
-    long verified = SSL_get_verify_result(t->ssl);
-    if (verified != X509_V_OK) {
-        snprintf(text, sizeof text, "certificate: %s", X509_verify_cert_error_string(verified));
-    } else if (code != 0 && ERR_reason_error_string(code)) {
-        snprintf(text, sizeof text, "%s", ERR_reason_error_string(code));
-    }
-    ERR_clear_error();
-    return fails(t, text);
-}
-
-/* After a call of OpenSSL's that returned r <= 0: moves what it wants moved. CEASE_OK: try again. */
-static cease_error serve(cease_ctx *ctx, cease_tls *t, int r)
-{
-    int what = SSL_get_error(t->ssl, r);
-    cease_error failure =
-        what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE || what == SSL_ERROR_ZERO_RETURN
-            ? CEASE_OK
-            : complain(t);
-    cease_error e = flush(ctx, t); /* an alert, too, that says what is wrong */
-    if (failure != CEASE_OK) {
-        return failure;
-    }
-    if (e != CEASE_OK) {
-        return e;
-    }
-    if (what == SSL_ERROR_ZERO_RETURN) {
+    switch (r == 1 ? SSL_ERROR_NONE : SSL_get_error(t->ssl, r)) {
+    case SSL_ERROR_NONE:
+        return CEASE_OK;
+    case SSL_ERROR_WANT_READ:
+        return CEASE_EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
         return CEASE_EOF;
+    default:
+        ceasei_tls_complain(t);
+        return CEASE_ETLS;
     }
-    return what == SSL_ERROR_WANT_READ ? feed(ctx, t) : CEASE_OK;
 }
 
-/* What every call begins with. */
-static cease_error enter(cease_ctx *ctx, cease_tls *t)
+/* With its turn. */
+static cease_error shake_hands(cease_ctx *ctx, cease_tls *t)
 {
-    if (!t) {
-        return CEASE_ENOMEM;
+    for (;;) {
+        pthread_mutex_lock(&t->lock);
+        ERR_clear_error();
+        cease_error e = judge(t, SSL_do_handshake(t->ssl));
+        if (e == CEASE_EOF) {
+            ceasei_tls_fail(t, "the peer has ended the handshake");
+            e = CEASE_ETLS;
+        }
+        pthread_mutex_unlock(&t->lock);
+        cease_error sent = flush(ctx, t); /* an alert, too, that says what is wrong */
+        if (e != CEASE_OK && e != CEASE_EAGAIN) {
+            return e;
+        }
+        if (sent != CEASE_OK) {
+            return sent;
+        }
+        if (e == CEASE_OK) {
+            ceasei_store(&t->is_open, 1, RELEASE);
+            return CEASE_OK;
+        }
+        e = feed(ctx, t);
+        if (e != CEASE_OK) {
+            return e;
+        }
     }
-    t->why[0] = '\0';
-    return cease_err(ctx);
 }
 
 cease_error cease_tls_handshake(cease_ctx *ctx, cease_tls *tls)
 {
-    cease_error e = enter(ctx, tls);
-    while (e == CEASE_OK) {
-        ERR_clear_error();
-        int r = SSL_do_handshake(tls->ssl);
-        if (r == 1) {
-            return flush(ctx, tls);
-        }
-        e = serve(ctx, tls, r);
+    if (!tls) {
+        return CEASE_ENOMEM;
     }
-    return e == CEASE_EOF ? fails(tls, "the peer has ended the handshake") : e;
+    cease_error e = cease_err(ctx);
+    if (e != CEASE_OK || is_open(tls)) {
+        return e;
+    }
+    e = take_turn(ctx, tls, CEASEI_TLS_HANDSHAKE);
+    if (e == CEASE_OK) {
+        e = is_open(tls) ? CEASE_OK : shake_hands(ctx, tls);
+        give_turn(tls, CEASEI_TLS_HANDSHAKE);
+    }
+    return e;
+}
+
+/* With the turn to read. */
+static cease_error read_some(cease_ctx *ctx, cease_tls *t, void *buf, size_t size,
+                             size_t *ret_count)
+{
+    for (;;) {
+        size_t n = 0;
+        pthread_mutex_lock(&t->lock);
+        ERR_clear_error();
+        cease_error e = judge(t, SSL_read_ex(t->ssl, buf, size, &n));
+        bool answers = ceasei_bytes_count(&t->out) > 0;
+        pthread_mutex_unlock(&t->lock);
+        if (answers) {
+            send_rest(t);
+        }
+        if (e == CEASE_OK) {
+            *ret_count = n;
+            return CEASE_OK;
+        }
+        e = e == CEASE_EAGAIN ? feed(ctx, t) : e;
+        if (e != CEASE_OK) {
+            return e;
+        }
+    }
 }
 
 cease_error cease_tls_read(cease_ctx *ctx, cease_tls *tls, void *buf, size_t size,
                            size_t *ret_count)
 {
-    cease_error e = enter(ctx, tls);
+    cease_error e = cease_tls_handshake(ctx, tls);
     if (e == CEASE_OK && size == 0) {
         e = CEASE_EINVAL;
     }
-    while (e == CEASE_OK) {
+    e = e == CEASE_OK ? take_turn(ctx, tls, CEASEI_TLS_READ) : e;
+    if (e == CEASE_OK) {
+        e = read_some(ctx, tls, buf, size, ret_count);
+        give_turn(tls, CEASEI_TLS_READ);
+    }
+    return e;
+}
+
+/* With the turn to write. */
+static cease_error write_all(cease_ctx *ctx, cease_tls *t, const char *data, size_t size,
+                             size_t *ret_count)
+{
+    static const size_t PIECE = 64 * 1024; /* bounds `out` */
+    cease_error e = send_out(ctx, t);      /* what an earlier call could not send */
+    while (e == CEASE_OK && *ret_count < size) {
+        size_t left = size - *ret_count;
         size_t n = 0;
+        pthread_mutex_lock(&t->lock);
         ERR_clear_error();
-        int r = SSL_read_ex(tls->ssl, buf, size, &n);
-        if (r == 1) {
-            *ret_count = n;
-            return CEASE_OK;
-        }
-        e = serve(ctx, tls, r);
+        e = judge(t, SSL_write_ex(t->ssl, data + *ret_count, left < PIECE ? left : PIECE, &n));
+        pthread_mutex_unlock(&t->lock);
+        *ret_count += e == CEASE_OK ? n : 0;
+        e = e == CEASE_OK ? send_out(ctx, t) : e;
     }
     return e;
 }
@@ -252,22 +441,13 @@ cease_error cease_tls_read(cease_ctx *ctx, cease_tls *tls, void *buf, size_t siz
 cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const void *buf, size_t size,
                             size_t *ret_count)
 {
-    static const size_t PIECE = 64 * 1024; /* bounds the outgoing buffer */
-    const char *p = buf;
     size_t done = 0;
-    cease_error e = enter(ctx, tls);
-    if (e == CEASE_OK && !SSL_is_init_finished(tls->ssl)) {
-        e = cease_tls_handshake(ctx, tls);
-    }
+    cease_error e = cease_tls_handshake(ctx, tls);
+    e = e == CEASE_OK ? take_turn(ctx, tls, CEASEI_TLS_WRITE) : e;
     if (e == CEASE_OK) {
-        e = flush(ctx, tls); /* what an earlier call could not send */
-    }
-    while (e == CEASE_OK && done < size) {
-        size_t n = 0;
-        ERR_clear_error();
-        int r = SSL_write_ex(tls->ssl, p + done, size - done < PIECE ? size - done : PIECE, &n);
-        done += r == 1 ? n : 0;
-        e = r == 1 ? flush(ctx, tls) : serve(ctx, tls, r);
+        e = write_all(ctx, tls, buf, size, &done);
+        give_turn(tls, CEASEI_TLS_WRITE);
+        send_rest(tls);
     }
     if (ret_count) {
         *ret_count = done;
@@ -277,13 +457,19 @@ cease_error cease_tls_write(cease_ctx *ctx, cease_tls *tls, const void *buf, siz
 
 cease_error cease_tls_shutdown(cease_ctx *ctx, cease_tls *tls)
 {
-    cease_error e = enter(ctx, tls);
+    if (!tls) {
+        return CEASE_ENOMEM;
+    }
+    cease_error e = take_turn(ctx, tls, CEASEI_TLS_WRITE);
     if (e != CEASE_OK) {
         return e;
     }
+    pthread_mutex_lock(&tls->lock);
     ERR_clear_error();
     SSL_shutdown(tls->ssl); /* writes the goodbye; whether the peer's has come does not matter */
     ERR_clear_error();
-    e = flush(ctx, tls);
+    pthread_mutex_unlock(&tls->lock);
+    e = send_out(ctx, tls);
+    give_turn(tls, CEASEI_TLS_WRITE);
     return e == CEASE_OK ? cease_conn_shutdown(tls->conn) : e;
 }
