@@ -449,18 +449,28 @@ typedef struct cease_http_header {
     const char *value;
 } cease_http_header;
 
+/* Gives more of a request's body: at least one byte, at most `size`, or CEASE_EOF at its end. It may
+ * park, under ctx. Any other error ends the request. Called by one task at a time, which need not be the
+ * caller's. */
+typedef cease_error cease_http_body_fn(cease_ctx *ctx, void *arg, void *buf, size_t size,
+                                       size_t *ret_count);
+
 /* A request to be made. 0 and NULL mean the default. */
 typedef struct cease_http_call {
-    size_t size;                      /* sizeof(cease_http_call) */
-    const char *method;               /* NULL: GET, or POST when there is a body */
-    const char *url;                  /* "http://host[:port]/path?query", percent-encoded */
-    const char *address;              /* where to connect (cease_dial), if not the URL's host */
+    size_t size;         /* sizeof(cease_http_call) */
+    const char *method;  /* NULL: GET, or POST when there is a body */
+    const char *url;     /* "http://host[:port]/path?query", percent-encoded */
+    const char *address; /* where to connect (cease_dial), if not the URL's host; no proxy then */
     const cease_http_header *headers; /* ended by a NULL name; NULL: none */
     const void *body;                 /* sent with its Content-Length */
     size_t body_size;
     size_t reply_max;  /* the largest body that is taken; 0: 16 MiB; above it CEASE_EMSGSIZE */
     cease_dur reserve; /* 2 ms: taken off the time that is left, as X-Request-Timeout-Ms says it */
     bool no_deadline;  /* do not send that field */
+    cease_http_body_fn *body_read;  /* instead of `body` */
+    bool (*body_rewind)(void *arg); /* begin that body again; NULL, or false: it cannot be */
+    void *body_arg;                 /* of both */
+    uint64_t body_length; /* exactly so much will come from body_read; 0: unknown, sent in chunks */
 } cease_http_call;
 
 /* A response. Zero-initialised is valid and empty. */

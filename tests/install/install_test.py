@@ -22,6 +22,7 @@ LIBRARIES = {
     'cease-http': ('http.h', 'cease_http_server_new'),
     'cease-http2': ('http2.h', 'cease_http2_enable'),
     'cease-tls': ('tls.h', None),
+    'cease-https': ('https.h', 'cease_https'),
     'cease-sqlite': ('sqlite.h', None),
     'cease-pg': ('pg.h', None),
 }

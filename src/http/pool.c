@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool.c: which connection a request gets, and what becomes of it afterwards.
+ *
+ * The one idea (Go's wantConn): a call that finds no idle connection queues, and a dial is started for
+ * it, by a task of the pool. It then takes what comes first, its own dial or a connection that another
+ * call gives back, and may leave the queue when its context ends: the dial goes on and serves the next
+ * in the queue, or the pool. A dial that fails tells only the call that it was started for.
+ *
+ * An idle connection holds neither task nor buffer: the poller calls on_idle_readable when the peer
+ * closes it, or sends what nobody has asked for, and either ends it. So a connection that is taken from
+ * the pool was open a moment ago. Its states:
+ *
+ *     BUSY --put--> ARMING --armed--> IDLE --get, sweep, limit--> TAKEN --disarmed--> BUSY, or closed
+ *     ARMING, TAKEN --readable--> FIRED        whoever moves it on closes it
+ *     IDLE --readable--> closed by the callback
+ *     TAKEN --the callback was already called--> ABANDONED --readable--> closed by the callback
+ *
+ * All lists, counts and states are under the pool's lock; `state` of a BUSY one is its user's. Nothing is
+ * allocated, closed, sent or woken under it. An origin lives while it has connections (`count`: busy,
+ * idle and being dialed), waiters, or somebody between two locks (`holders`).
+ */
+#include "http/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS = 64, KEY_MAX = 640 };
+enum state { BUSY, ARMING, IDLE, TAKEN, FIRED, ABANDONED };
+
+struct result {
+    struct ceasei_link *link; /* BUSY; NULL: see error */
+    cease_error error;
+};
+
+/* A call in the queue, on its stack. */
+struct waiter {
+    struct waiter *next;
+    cease_chan *chan;   /* gets one struct result, after `queued` has become false */
+    struct dial *dial;  /* that runs for it; NULL: none */
+    struct dial *spare; /* to be started for it */
+    bool queued;
+};
+
+struct dial {
+    struct ceasei_pool *pool;
+    struct ceasei_origin *origin;
+    struct waiter *waiter; /* under lock; NULL: has been served, or has left */
+    struct ceasei_target target;
+    char *text; /* what the target points into */
+};
+
+struct ceasei_origin {
+    struct ceasei_origin *next; /* in its bucket */
+    struct ceasei_link *idle;   /* the newest first */
+    struct waiter *first, *last;
+    uint32_t idle_count, count, holders;
+    uint32_t hash;
+    size_t key_size;
+    char key[];
+};
+
+/* ---- origins: under lock ---- */
+
+static size_t make_key(const struct ceasei_target *t, char key[KEY_MAX])
+{
+    size_t address = strlen(t->address);
+    if (address + t->authority_size + 3 > KEY_MAX) {
+        return 0;
+    }
+    key[0] = (char)('0' + t->tls + 2 * t->tunnel);
+    memcpy(key + 1, t->address, address + 1);
+    memcpy(key + 2 + address, t->authority, t->authority_size);
+    return address + 2 + t->authority_size;
+}
+
+static uint32_t hash_of(const char *key, size_t size) /* FNV-1a */
+{
+    uint32_t h = UINT32_C(2166136261);
+    for (size_t i = 0; i < size; i++) {
+        h = (h ^ (unsigned char)key[i]) * UINT32_C(16777619);
+    }
+    return h;
+}
+
+static struct ceasei_origin *find(struct ceasei_pool *p, uint32_t hash, const char *key,
+                                  size_t size)
+{
+    struct ceasei_origin *o = p->table[hash % BUCKETS];
+    while (o && (o->hash != hash || o->key_size != size || memcmp(o->key, key, size) != 0)) {
+        o = o->next;
+    }
+    return o;
+}
+
+/* Takes it out of the table when nobody needs it any more; then it is to be freed after unlock. */
+static struct ceasei_origin *unneeded(struct ceasei_pool *p, struct ceasei_origin *o)
+{
+    if (o->count > 0 || o->holders > 0 || o->first) {
+        return NULL;
+    }
+    struct ceasei_origin **at = &p->table[o->hash % BUCKETS];
+    while (*at != o) {
+        at = &(*at)->next;
+    }
+    *at = o->next;
+    p->origin_count--;
+    return o;
+}
+
+/* Finds or makes the origin, and holds it. Takes the lock itself. */
+static cease_error hold(struct ceasei_pool *p, uint32_t hash, const char *key, size_t size,
+                        struct ceasei_origin **ret_origin)
+{
+    struct ceasei_origin *made = NULL;
+    for (;;) {
+        ceasei_lock(&p->lock);
+        struct ceasei_origin *o = find(p, hash, key, size);
+        if (!o && made) {
+            o = made;
+            made = NULL;
+            o->next = p->table[hash % BUCKETS];
+            p->table[hash % BUCKETS] = o;
+            p->origin_count++;
+        }
+        if (o) {
+            o->holders++;
+        }
+        ceasei_unlock(&p->lock);
+        if (o) {
+            free(made);
+            *ret_origin = o;
+            return CEASE_OK;
+        }
+        made = calloc(1, sizeof *made + size);
+        if (!made) {
+            return CEASE_ENOMEM;
+        }
+        made->hash = hash;
+        made->key_size = size;
+        memcpy(made->key, key, size);
+    }
+}
+
+static void let_go(struct ceasei_pool *p, struct ceasei_origin *o)
+{
+    ceasei_lock(&p->lock);
+    o->holders--;
+    struct ceasei_origin *gone = unneeded(p, o);
+    ceasei_unlock(&p->lock);
+    free(gone);
+}
+
+/* ---- the idle ones: under lock ---- */
+
+static void insert_idle(struct ceasei_pool *p, struct ceasei_link *l)
+{
+    struct ceasei_origin *o = l->origin;
+    l->older = p->newest;
+    l->newer = NULL;
+    *(p->newest ? &p->newest->newer : &p->oldest) = l;
+    p->newest = l;
+    l->origin_prev = NULL;
+    l->origin_next = o->idle;
+    if (o->idle) {
+        o->idle->origin_prev = l;
+    }
+    o->idle = l;
+    o->idle_count++;
+    p->idle++;
+    p->busy--;
+    l->state = IDLE;
+}
+
+static void remove_idle(struct ceasei_pool *p, struct ceasei_link *l)
+{
+    struct ceasei_origin *o = l->origin;
+    *(l->older ? &l->older->newer : &p->oldest) = l->newer;
+    *(l->newer ? &l->newer->older : &p->newest) = l->older;
+    *(l->origin_prev ? &l->origin_prev->origin_next : &o->idle) = l->origin_next;
+    if (l->origin_next) {
+        l->origin_next->origin_prev = l->origin_prev;
+    }
+    o->idle_count--;
+    p->idle--;
+    p->busy++;
+    l->state = TAKEN;
+}
+
+/* ---- waiters and dials ---- */
+
+/* Under lock. Takes a waiter out of the queue, and a share of its channel, to be sent to after. */
+static cease_chan *dequeue(struct ceasei_pool *p, struct ceasei_origin *o, struct waiter *w)
+{
+    struct waiter *before = NULL;
+    for (struct waiter *at = o->first; at != w; at = at->next) {
+        before = at;
+    }
+    *(before ? &before->next : &o->first) = w->next;
+    if (o->last == w) {
+        o->last = before;
+    }
+    if (w->dial) {
+        w->dial->waiter = NULL;
+        w->dial = NULL;
+    }
+    w->queued = false;
+    p->waiting--;
+    return cease_chan_ref(w->chan);
+}
+
+static void send(cease_chan *take_chan, struct ceasei_link *link, cease_error e)
+{
+    const struct result r = {link, e};
+    cease_chan_try_send(take_chan, &r); /* there is room for the one */
+    cease_chan_unref(take_chan);
+}
+
+/* Under lock. A dial to be started after it, for the first that waits without one, if there is room. */
+static struct dial *next_dial(struct ceasei_pool *p, struct ceasei_origin *o)
+{
+    struct waiter *w = o->first;
+    while (w && !w->spare) {
+        w = w->next;
+    }
+    if (!w || o->count >= p->connection_max || p->closed) {
+        return NULL;
+    }
+    struct dial *d = w->spare;
+    w->spare = NULL;
+    w->dial = d;
+    d->waiter = w;
+    o->count++;
+    o->holders++;
+    p->dialing++;
+    p->dials_total++;
+    return d;
+}
+
+static void start(struct dial *d);
+
+/* What came of a dial: a link, or NULL and an error. */
+static void finish(struct dial *d, struct ceasei_link *link, cease_error e)
+{
+    struct ceasei_pool *p = d->pool;
+    struct ceasei_origin *o = d->origin;
+    cease_chan *chan = NULL;
+    struct dial *next = NULL;
+    ceasei_lock(&p->lock);
+    struct waiter *w = d->waiter;
+    p->dialing--;
+    if (link) {
+        link->pool = p;
+        link->origin = o;
+        p->busy++;
+        w = w ? w : o->first;
+    } else {
+        o->count--;
+    }
+    if (w) {
+        chan = dequeue(p, o, w);
+    }
+    if (!link) {
+        next = next_dial(p, o);
+    }
+    ceasei_unlock(&p->lock);
+    if (chan) {
+        send(chan, link, e);
+    } else if (link) {
+        ceasei_pool_put(link);
+    }
+    start(next);
+    let_go(p, o);
+    free(d);
+}
+
+static cease_error dial_task(cease_ctx *ctx, void *arg)
+{
+    struct dial *d = arg;
+    struct ceasei_link *link = NULL;
+    cease_canceler *stop;
+    cease_ctx *limited = cease_with_timeout(ctx, d->pool->dial_timeout, &stop);
+    cease_error e = ceasei_link_dial(limited, &d->target, d->pool->tls, d->pool->tls_arg, &link);
+    if (e == CEASE_EDEADLINE && cease_err(limited) == e) {
+        e = CEASE_ETIMEDOUT; /* the pool's limit, not the caller's time */
+    }
+    cease_end(stop);
+    finish(d, e == CEASE_OK ? link : NULL, e);
+    return CEASE_OK;
+}
+
+/* NULL is fine. */
+static void start(struct dial *d)
+{
+    if (d) {
+        cease_error e = cease_group_go(d->pool->group, dial_task, d);
+        if (e != CEASE_OK) {
+            finish(d, NULL, e);
+        }
+    }
+}
+
+static const char *copy(char **p, const char *text, size_t size)
+{
+    char *begin = *p;
+    memcpy(begin, text, size);
+    begin[size] = '\0';
+    *p += size + 1;
+    return begin;
+}
+
+static struct dial *dial_new(struct ceasei_pool *p, struct ceasei_origin *o,
+                             const struct ceasei_target *t)
+{
+    size_t address = strlen(t->address);
+    size_t auth = strlen(t->proxy_auth);
+    struct dial *d = malloc(sizeof *d + t->host_size + t->authority_size + address + auth + 4);
+    if (d) {
+        char *text = (char *)(d + 1);
+        *d = (struct dial){.pool = p, .origin = o, .target = *t};
+        d->target.host = copy(&text, t->host, t->host_size);
+        d->target.authority = copy(&text, t->authority, t->authority_size);
+        d->target.address = copy(&text, t->address, address);
+        d->target.proxy_auth = copy(&text, t->proxy_auth, auth);
+    }
+    return d;
+}
+
+/* ---- closing ---- */
+
+static void close_conn(struct ceasei_link *l)
+{
+    if (l->session) {
+        l->tls->close(l->session);
+    }
+    cease_conn_close(l->conn);
+}
+
+/* Closes one that is in no list and of which nobody will hear any more. */
+static void destroy(struct ceasei_link *l)
+{
+    struct ceasei_pool *p = l->pool;
+    struct ceasei_origin *o = l->origin;
+    close_conn(l);
+    free(l);
+    if (!p) {
+        return;
+    }
+    ceasei_lock(&p->lock);
+    p->busy--;
+    o->count--;
+    struct dial *d = next_dial(p, o);
+    struct ceasei_origin *gone = d ? NULL : unneeded(p, o);
+    ceasei_unlock(&p->lock);
+    free(gone);
+    start(d);
+}
+
+void ceasei_link_close(struct ceasei_link *take_link)
+{
+    if (take_link) {
+        destroy(take_link);
+    }
+}
+
+/* The peer has closed, or speaks unasked. On the poller's thread. */
+static void on_idle_readable(void *arg)
+{
+    struct ceasei_link *l = arg;
+    struct ceasei_pool *p = l->pool;
+    ceasei_lock(&p->lock);
+    bool mine = l->state == IDLE || l->state == ABANDONED;
+    if (l->state == IDLE) {
+        remove_idle(p, l);
+    } else if (!mine) {
+        l->state = FIRED;
+    }
+    ceasei_unlock(&p->lock);
+    if (mine) {
+        destroy(l);
+    }
+}
+
+/* Makes a TAKEN one BUSY. False: the poller was first, and it is closed, or going to be. */
+static bool disarm(struct ceasei_link *l)
+{
+    struct ceasei_pool *p = l->pool;
+    if (cease_conn_off_readable(l->conn)) {
+        l->state = BUSY;
+        return true;
+    }
+    ceasei_lock(&p->lock);
+    bool fired = l->state == FIRED;
+    l->state = ABANDONED;
+    ceasei_unlock(&p->lock);
+    if (fired) {
+        destroy(l);
+    }
+    return false;
+}
+
+/* Closes a TAKEN one. */
+static void discard(struct ceasei_link *l)
+{
+    if (disarm(l)) {
+        destroy(l);
+    }
+}
+
+/* Closes the idle ones of an origin, or all. */
+static void close_idle(struct ceasei_pool *p, const struct ceasei_origin *of)
+{
+    for (;;) {
+        ceasei_lock(&p->lock);
+        struct ceasei_link *l = of ? of->idle : p->oldest;
+        if (l) {
+            remove_idle(p, l);
+        }
+        ceasei_unlock(&p->lock);
+        if (!l) {
+            return;
+        }
+        discard(l);
+    }
+}
+
+void ceasei_pool_close_idle(struct ceasei_pool *p)
+{
+    close_idle(p, NULL);
+}
+
+void ceasei_pool_distrust(struct ceasei_link *l)
+{
+    if (l->pool) { /* l itself keeps the origin */
+        close_idle(l->pool, l->origin);
+    }
+}
+
+/* ---- the sweeper: a task while there are idle ones ---- */
+
+static cease_error sweep_task(cease_ctx *ctx, void *arg)
+{
+    struct ceasei_pool *p = arg;
+    for (;;) {
+        cease_time now = cease_now();
+        cease_dur left = {0};
+        ceasei_lock(&p->lock);
+        struct ceasei_link *l = p->oldest;
+        if (!l || cease_err(ctx) != CEASE_OK) {
+            p->sweeping = false;
+            ceasei_unlock(&p->lock);
+            return CEASE_OK;
+        }
+        left = cease_time_sub(cease_time_add(l->idle_since, p->idle_timeout), now);
+        if (left.ns <= 0) {
+            remove_idle(p, l);
+        }
+        ceasei_unlock(&p->lock);
+        if (left.ns <= 0) {
+            discard(l);
+        } else {
+            (void)cease_sleep(ctx, left);
+        }
+    }
+}
+
+/* ---- put and get ---- */
+
+/* Arms one and puts it among the idle, or closes it. */
+static void rest(struct ceasei_pool *p, struct ceasei_link *l)
+{
+    struct ceasei_link *victim = NULL;
+    bool sweep = false;
+    cease_error e = cease_conn_on_readable(l->conn, on_idle_readable, l);
+    ceasei_lock(&p->lock);
+    bool usable = e == CEASE_OK && l->state == ARMING;
+    bool wanted = !p->closed && !l->origin->first;
+    if (usable && wanted) {
+        l->idle_since = cease_now();
+        insert_idle(p, l);
+        if (p->idle > p->idle_max) {
+            victim = p->oldest;
+            remove_idle(p, victim);
+        }
+        sweep = !p->sweeping && p->idle > 0 && p->idle_timeout.ns != INT64_MAX;
+        p->sweeping = p->sweeping || sweep;
+    } else if (usable) {
+        l->state = TAKEN;
+    }
+    ceasei_unlock(&p->lock);
+    if (!usable) {
+        destroy(l);
+    } else if (!wanted && disarm(l)) {
+        ceasei_pool_put(l); /* somebody has come, or the pool has gone, meanwhile */
+    }
+    if (victim) {
+        discard(victim);
+    }
+    if (sweep && cease_group_go(p->group, sweep_task, p) != CEASE_OK) {
+        ceasei_lock(&p->lock);
+        p->sweeping = false; /* the next one tries again */
+        ceasei_unlock(&p->lock);
+    }
+}
+
+void ceasei_pool_put(struct ceasei_link *take_link)
+{
+    struct ceasei_pool *p = take_link->pool;
+    if (!p) {
+        ceasei_link_close(take_link);
+        return;
+    }
+    struct ceasei_origin *o = take_link->origin;
+    cease_chan *chan = NULL;
+    ceasei_lock(&p->lock);
+    bool close = p->closed;
+    if (!close && o->first) {
+        chan = dequeue(p, o, o->first);
+    } else if (!close && o->idle_count < p->idle_per_origin_max) {
+        take_link->state = ARMING;
+    } else {
+        close = true;
+    }
+    ceasei_unlock(&p->lock);
+    if (chan) {
+        send(chan, take_link, CEASE_OK);
+    } else if (close) {
+        ceasei_link_close(take_link);
+    } else {
+        rest(p, take_link);
+    }
+}
+
+/* The newest idle one of the origin that is still open. */
+static struct ceasei_link *take_idle(struct ceasei_pool *p, uint32_t hash, const char *key,
+                                     size_t size)
+{
+    for (;;) {
+        ceasei_lock(&p->lock);
+        struct ceasei_origin *o = find(p, hash, key, size);
+        struct ceasei_link *l = o ? o->idle : NULL;
+        if (l) {
+            remove_idle(p, l);
+        }
+        ceasei_unlock(&p->lock);
+        if (!l || disarm(l)) {
+            return l;
+        }
+    }
+}
+
+/* Queues w, unless there is an idle one (false). */
+static bool enqueue(struct ceasei_pool *p, struct ceasei_origin *o, struct waiter *w)
+{
+    ceasei_lock(&p->lock);
+    bool queue = !o->idle;
+    struct dial *d = NULL;
+    if (queue) {
+        *(o->last ? &o->last->next : &o->first) = w;
+        o->last = w;
+        w->queued = true;
+        p->waiting++;
+        d = next_dial(p, o);
+    }
+    ceasei_unlock(&p->lock);
+    start(d);
+    return queue;
+}
+
+/* Waits for whatever comes first. */
+static cease_error await(cease_ctx *ctx, struct ceasei_pool *p, struct ceasei_origin *o,
+                         struct waiter *w, struct ceasei_link **ret_link)
+{
+    struct result r = {NULL, CEASE_OK};
+    cease_error e = cease_chan_recv(ctx, w->chan, &r);
+    if (e != CEASE_OK) {
+        ceasei_lock(&p->lock);
+        cease_chan *chan = w->queued ? dequeue(p, o, w) : NULL;
+        ceasei_unlock(&p->lock);
+        if (chan) {
+            cease_chan_unref(chan);
+            return e;
+        }
+        /* it is on its way: whoever took w out of the queue sends without waiting for anything */
+        cease_chan_recv(cease_background(), w->chan, &r);
+        if (r.link) {
+            ceasei_pool_put(r.link);
+        }
+        return e;
+    }
+    *ret_link = r.link;
+    return r.link ? CEASE_OK : r.error;
+}
+
+/* There was none: queues, with a dial if there is room. CEASE_OK without a link: one has become idle
+ * meanwhile. */
+static cease_error get_slowly(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
+                              struct ceasei_origin *o, struct ceasei_link **ret_link)
+{
+    struct waiter w = {.chan = cease_chan_new(sizeof(struct result), 1),
+                       .spare = dial_new(p, o, t)};
+    cease_error e = w.chan && w.spare ? CEASE_OK : CEASE_ENOMEM;
+    if (e == CEASE_OK && enqueue(p, o, &w)) {
+        e = await(ctx, p, o, &w, ret_link);
+    }
+    free(w.spare);
+    cease_chan_unref(w.chan);
+    return e;
+}
+
+cease_error ceasei_pool_get(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
+                            struct ceasei_link **ret_link)
+{
+    char key[KEY_MAX];
+    size_t size = make_key(t, key);
+    cease_error e = size == 0 ? CEASE_EINVAL : cease_err(ctx);
+    if (e != CEASE_OK) {
+        return e;
+    }
+    uint32_t hash = hash_of(key, size);
+    do {
+        struct ceasei_origin *o;
+        *ret_link = take_idle(p, hash, key, size);
+        if (*ret_link) {
+            return CEASE_OK;
+        }
+        e = hold(p, hash, key, size, &o);
+        if (e == CEASE_OK) {
+            e = get_slowly(ctx, p, t, o, ret_link);
+            let_go(p, o);
+        }
+    } while (e == CEASE_OK && !*ret_link);
+    return e;
+}
+
+/* ---- life ---- */
+
+cease_error ceasei_pool_init(struct ceasei_pool *p)
+{
+    static const cease_group_opts supervise = {.size = sizeof supervise, .supervise = true};
+    p->table = calloc(BUCKETS, sizeof(struct ceasei_origin *));
+    p->group = cease_group_new(cease_background(), &supervise);
+    return p->table && p->group ? CEASE_OK : CEASE_ENOMEM;
+}
+
+void ceasei_pool_deinit(struct ceasei_pool *p)
+{
+    unsigned round = 0;
+    ceasei_lock(&p->lock);
+    p->closed = true;
+    ceasei_unlock(&p->lock);
+    if (p->table) {
+        close_idle(p, NULL);
+    }
+    cease_group_free(p->group);
+    for (;;) { /* the poller may be about to call for one that is ABANDONED */
+        ceasei_lock(&p->lock);
+        bool empty = p->origin_count == 0;
+        ceasei_unlock(&p->lock);
+        if (empty) {
+            break;
+        }
+        ceasei_backoff(&round);
+    }
+    free(p->table);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool.h: connections of a client, by origin.
+ */
+#ifndef CEASE_HTTP_POOL_H
+#define CEASE_HTTP_POOL_H
+
+#include "base/lock.h"
+
+#include <cease/cease.h>
+#include <cease/http_client.h>
+#include <sys/uio.h>
+
+struct ceasei_origin;
+
+/* One connection, plain or with TLS. Used by one exchange at a time; what is marked so is under the
+ * pool's lock. */
+struct ceasei_link {
+    cease_conn *conn;
+    const cease_http_tls *tls;
+    void *session;                                 /* of tls; NULL: plain */
+    struct ceasei_pool *pool;                      /* set at birth; NULL: belongs to no pool */
+    struct ceasei_origin *origin;                  /* the same */
+    uint64_t used;                                 /* exchanges begun; one user at a time */
+    uint8_t state;                                 /* enum state in pool.c; under lock */
+    cease_time idle_since;                         /* under lock, as are the lists */
+    struct ceasei_link *older, *newer;             /* of all idle ones */
+    struct ceasei_link *origin_next, *origin_prev; /* of the idle ones of the origin */
+};
+
+/* As cease_conn_read, cease_conn_writev. */
+cease_error ceasei_link_read(cease_ctx *ctx, struct ceasei_link *l, void *buf, size_t size,
+                             size_t *ret_count);
+cease_error ceasei_link_write(cease_ctx *ctx, struct ceasei_link *l, const struct iovec *iov,
+                              int count, size_t *ret_count);
+/* Whether one task may read while another writes. */
+bool ceasei_link_is_duplex(const struct ceasei_link *l);
+
+/* Where a request goes. The texts are borrowed and not NUL-terminated, but for `address`. */
+struct ceasei_target {
+    bool tls;
+    const char *host; /* without brackets, for the certificate */
+    size_t host_size;
+    const char *authority; /* host:port, the port always there */
+    size_t authority_size;
+    const char *address;    /* what to dial; of the proxy, when there is one */
+    bool tunnel;            /* ask the proxy at `address` for a connection to the authority */
+    const char *proxy_auth; /* a whole header line for CONNECT, or "" */
+};
+
+struct ceasei_pool {
+    uint32_t connection_max, idle_max, idle_per_origin_max; /* set at birth */
+    cease_dur idle_timeout, dial_timeout;                   /* set at birth */
+    const cease_http_tls *tls;                              /* set at birth, as is its argument */
+    void *tls_arg;
+    cease_group *group; /* dials and the sweeper; set at birth */
+    struct ceasei_lock lock;
+    struct ceasei_origin **table; /* under lock, as is all that follows */
+    uint32_t table_size, origin_count;
+    struct ceasei_link *oldest, *newest;
+    uint32_t idle, busy, dialing, waiting; /* busy: neither idle nor being dialed */
+    bool sweeping;                         /* the sweeper runs */
+    bool closed;
+    uint64_t dials_total;
+};
+
+/* The limits are set; the rest is zero. */
+cease_error ceasei_pool_init(struct ceasei_pool *p);
+/* Joins what runs. Nothing may be in use. Accepts one whose init has failed. */
+void ceasei_pool_deinit(struct ceasei_pool *p);
+void ceasei_pool_close_idle(struct ceasei_pool *p);
+
+/* A connection to the target: an idle one, a new one, or one that somebody gives back meanwhile. */
+cease_error ceasei_pool_get(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
+                            struct ceasei_link **ret_link);
+/* Gives one back that can be used again: nothing is unread, nothing unsent. */
+void ceasei_pool_put(struct ceasei_link *take_link);
+/* Closes one, idle or not; of a pool or not. NULL is fine. */
+void ceasei_link_close(struct ceasei_link *take_link);
+/* One from the pool was found dead: those that are idle for its origin are as old, and closed. */
+void ceasei_pool_distrust(struct ceasei_link *l);
+
+/* connect.c: makes one, without a pool. The TLS table and its argument are the pool's. */
+cease_error ceasei_link_dial(cease_ctx *ctx, const struct ceasei_target *t,
+                             const cease_http_tls *tls, void *tls_arg,
+                             struct ceasei_link **ret_link);
+
+#endif

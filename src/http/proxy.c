@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * proxy.c: which proxy a request goes through: the environment's, as curl and Go read it.
+ *
+ * HTTP_PROXY in upper case is not looked at: in a CGI program it is the request's field "Proxy". A
+ * user and password in the proxy's URL become its Proxy-Authorization (RFC 7617); they are taken as they
+ * are, percent-decoded.
+ */
+#include "http/proxy.h"
+
+#include "http/parse.h"
+#include "http/url.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool add_auth(const char *user, size_t size, struct ceasei_proxy *p)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char plain[256];
+    int64_t n = size < sizeof plain ? ceasei_url_decode(user, size, false, plain) : -1;
+    if (n < 0) {
+        return false;
+    }
+    memset(plain + n, 0, sizeof plain - (size_t)n);
+    size_t at = (size_t)snprintf(p->auth, sizeof p->auth, "Proxy-Authorization: Basic ");
+    for (int64_t i = 0; i < n; i += 3) {
+        unsigned bits = (unsigned)(unsigned char)plain[i] << 16 |
+                        (unsigned)(i + 1 < n ? (unsigned char)plain[i + 1] : 0) << 8 |
+                        (unsigned)(i + 2 < n ? (unsigned char)plain[i + 2] : 0);
+        p->auth[at++] = digits[bits >> 18];
+        p->auth[at++] = digits[bits >> 12 & 63];
+        p->auth[at++] = i + 1 < n ? digits[bits >> 6 & 63] : '=';
+        p->auth[at++] = i + 2 < n ? digits[bits & 63] : '=';
+    }
+    memcpy(p->auth + at, "\r\n", 3);
+    return true;
+}
+
+bool ceasei_proxy_parse(const char *text, struct ceasei_proxy *ret)
+{
+    struct ceasei_proxy p = {.set = true};
+    struct ceasei_url u;
+    char url[CEASEI_AUTHORITY_MAX];
+    if (strncasecmp(text, "http://", 7) == 0) {
+        text += 7;
+    } else if (strstr(text, "://")) {
+        return false; /* another protocol */
+    }
+    size_t size = strcspn(text, "/");
+    const char *at = memrchr(text, '@', size);
+    if (at) {
+        if (!add_auth(text, (size_t)(at - text), &p)) {
+            return false;
+        }
+        size -= (size_t)(at + 1 - text);
+        text = at + 1;
+    }
+    int n = snprintf(url, sizeof url, "http://%.*s", (int)(size < 280 ? size : 280), text);
+    if (size > 260 || n < 0 || !ceasei_url_split(url, &u)) {
+        return false;
+    }
+    snprintf(p.address, sizeof p.address, "%.*s%s", (int)u.authority_size, u.authority,
+             u.port ? "" : ":80");
+    *ret = p;
+    return true;
+}
+
+/* One entry: "host", ".domain", "*", each with ":port" or without. */
+static bool entry_has(const char *entry, size_t size, const char *host, size_t host_size,
+                      const char *port)
+{
+    if (size == 1 && *entry == '*') {
+        return true;
+    }
+    bool brackets = size > 1 && *entry == '[';
+    const char *end = brackets ? memchr(entry, ']', size) : NULL;
+    const char *colon = memrchr(entry, ':', size);
+    bool plain_v6 = !brackets && colon && memchr(entry, ':', (size_t)(colon - entry));
+    if (colon && !plain_v6 && (!brackets || (end && colon > end))) {
+        size_t digits = size - (size_t)(colon + 1 - entry);
+        if (digits != strlen(port) || memcmp(colon + 1, port, digits) != 0) {
+            return false;
+        }
+        size = (size_t)(colon - entry);
+    }
+    if (brackets && end) {
+        size = (size_t)(end - entry - 1);
+        entry++;
+    }
+    if (size > 1 && entry[0] == '*' && entry[1] == '.') {
+        entry++;
+        size--;
+    }
+    if (size > 0 && *entry == '.') {
+        entry++;
+        size--;
+    }
+    if (size == 0 || size > host_size || strncasecmp(host + (host_size - size), entry, size) != 0) {
+        return false;
+    }
+    return size == host_size || host[host_size - size - 1] == '.';
+}
+
+bool ceasei_no_proxy_has(const char *list, const char *host, size_t host_size, const char *port)
+{
+    while (*list) {
+        size_t size = strcspn(list, ", \t");
+        if (size > 0 && entry_has(list, size, host, host_size, port)) {
+            return true;
+        }
+        list += size + (list[size] != '\0');
+    }
+    return false;
+}
+
+static bool is_loopback(const char *host, size_t size)
+{
+    return (size == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+           (size > 4 && strncmp(host, "127.", 4) == 0) ||
+           (size == 3 && memcmp(host, "::1", 3) == 0);
+}
+
+static const char *environment(const char *lower, const char *upper)
+{
+    const char *text = getenv(lower);
+    text = text || !upper ? text : getenv(upper);
+    return text && *text ? text : NULL;
+}
+
+cease_error ceasei_proxies_init(struct ceasei_proxies *p, const char *proxy, const char *no_proxy)
+{
+    const char *http = proxy;
+    const char *https = proxy;
+    *p = (struct ceasei_proxies){.environment = !proxy};
+    if (!proxy) {
+        http = environment("http_proxy", NULL);
+        https = environment("https_proxy", "HTTPS_PROXY");
+        no_proxy = environment("no_proxy", "NO_PROXY");
+    }
+    if ((http && *http && !ceasei_proxy_parse(http, &p->http)) ||
+        (https && *https && !ceasei_proxy_parse(https, &p->https))) {
+        return CEASE_EINVAL;
+    }
+    if (no_proxy) {
+        p->no = strdup(no_proxy);
+    }
+    return !no_proxy || p->no ? CEASE_OK : CEASE_ENOMEM;
+}
+
+void ceasei_proxies_deinit(struct ceasei_proxies *p)
+{
+    free(p->no);
+}
+
+const struct ceasei_proxy *ceasei_proxy_for(const struct ceasei_proxies *p, bool tls,
+                                            const char *host, size_t host_size, const char *port)
+{
+    const struct ceasei_proxy *found = tls ? &p->https : &p->http;
+    if (!found->set || (p->environment && is_loopback(host, host_size)) ||
+        (p->no && ceasei_no_proxy_has(p->no, host, host_size, port))) {
+        return NULL;
+    }
+    return found;
+}
