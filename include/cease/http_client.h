@@ -62,9 +62,11 @@ typedef struct cease_http_tls {
     cease_error (*open)(cease_ctx *ctx, void *arg, cease_conn *take_conn, const char *host,
                         void **ret_session);
     cease_error (*read)(cease_ctx *ctx, void *session, void *buf, size_t size, size_t *ret_count);
-    cease_error (*write)(cease_ctx *ctx, void *session, const void *buf, size_t size);
-    void (*close)(void *session); /* with its connection */
-    bool duplex;                  /* one task may read while another writes */
+    cease_error (*write)(cease_ctx *ctx, void *session, const void *buf, size_t size,
+                         size_t *ret_count);
+    bool (*pending)(void *session); /* bytes have come that no read has delivered; may be NULL */
+    void (*close)(void *session);   /* with its connection */
+    bool duplex;                    /* one task may read while another writes */
 } cease_http_tls;
 
 /* redirect_max for a client that follows none. */

@@ -177,7 +177,7 @@ void ceasei_answer_settle(struct cease_http_answer *a)
     if (a->link && a->ended && ceasei_upload_done(a)) {
         struct ceasei_link *l = a->link;
         a->link = NULL;
-        if (a->reusable && !a->unsent && a->in_at == a->in_size) {
+        if (a->reusable && !a->unsent && a->in_at == a->in_size && ceasei_link_is_quiet(l)) {
             ceasei_pool_put(l);
         } else {
             ceasei_link_close(l);

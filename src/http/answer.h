@@ -80,6 +80,8 @@ cease_error ceasei_answer_reply(cease_ctx *ctx, struct cease_http_answer *a, cea
 cease_error ceasei_upload_start(cease_ctx *ctx, struct cease_http_answer *a,
                                 const cease_http_call *call, const char *head, size_t head_size,
                                 bool *ret_sent);
+/* Waits a moment for it, when all that is left is to hear that the last byte is out. */
+void ceasei_upload_linger(struct cease_http_answer *a);
 /* Whether everything has gone out. */
 bool ceasei_upload_done(struct cease_http_answer *a);
 /* The error of the body function; CEASE_OK when it had none. */

@@ -33,14 +33,19 @@ cease_error ceasei_link_write(cease_ctx *ctx, struct ceasei_link *l, const struc
         if (iov[i].iov_len == 0) {
             continue;
         }
-        cease_error e = l->tls->write(ctx, l->session, iov[i].iov_base, iov[i].iov_len);
-        /* how much went out is not known then: as if it was much */
-        *ret_count += iov[i].iov_len;
+        size_t n = 0;
+        cease_error e = l->tls->write(ctx, l->session, iov[i].iov_base, iov[i].iov_len, &n);
+        *ret_count += n;
         if (e != CEASE_OK) {
             return e;
         }
     }
     return CEASE_OK;
+}
+
+bool ceasei_link_is_quiet(const struct ceasei_link *l)
+{
+    return !l->session || !l->tls->pending || !l->tls->pending(l->session);
 }
 
 bool ceasei_link_is_duplex(const struct ceasei_link *l)

@@ -121,6 +121,9 @@ void cease_http_answer_close(cease_http_answer *a)
         return;
     }
     cease_http_client *c = a->client;
+    if (a->link && a->ended && a->reusable) {
+        ceasei_upload_linger(a);
+    }
     ceasei_answer_settle(a);
     ceasei_answer_reset(a);
     ceasei_lock(&c->lock);

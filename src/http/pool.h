@@ -33,6 +33,8 @@ cease_error ceasei_link_read(cease_ctx *ctx, struct ceasei_link *l, void *buf, s
                              size_t *ret_count);
 cease_error ceasei_link_write(cease_ctx *ctx, struct ceasei_link *l, const struct iovec *iov,
                               int count, size_t *ret_count);
+/* Whether nothing has come that was not read. */
+bool ceasei_link_is_quiet(const struct ceasei_link *l);
 /* Whether one task may read while another writes. */
 bool ceasei_link_is_duplex(const struct ceasei_link *l);
 

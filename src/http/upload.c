@@ -11,6 +11,10 @@
  * says why. When the body itself fails, nobody can complete the request; the connection is closed under
  * the reader, who then finds the reason here.
  *
+ * A server that has read all of a body and answered is often faster than the task that sent the last byte,
+ * and still has to say so. Who closes the answer then gives it a moment (PATIENCE naps), lest a good
+ * connection is lost; but no more, since the server may have answered without reading.
+ *
  * `state` is released by the task and acquired by the answer's; the rest of the struct is set before the
  * task starts, and `error` before `state`.
  */
@@ -22,8 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 64 * 1024, PIECE = 16 * 1024 };
-enum state { RUNNING, DONE, CUT_OFF, FAILED };
+enum { AT_ONCE = 64 * 1024, PIECE = 16 * 1024, PATIENCE = 20 };
+enum state { RUNNING, LAST, DONE, CUT_OFF, FAILED }; /* RUNNING → LAST → DONE; or → the others */
 
 struct ceasei_upload {
     cease_group *group;
@@ -50,7 +54,7 @@ static cease_error send_piece(cease_ctx *ctx, struct ceasei_link *l, const char 
 }
 
 /* Sends a body that a function gives. *ret_body: the error is the body's, not the connection's. */
-static cease_error send_body(cease_ctx *ctx, const struct ceasei_upload *u, bool *ret_body)
+static cease_error send_body(cease_ctx *ctx, struct ceasei_upload *u, bool *ret_body)
 {
     char piece[PIECE];
     bool chunked = u->length == 0;
@@ -69,6 +73,9 @@ static cease_error send_body(cease_ctx *ctx, const struct ceasei_upload *u, bool
             return CEASE_EINVAL;
         }
         left -= chunked ? 0 : n;
+        if (!chunked && left == 0) {
+            ceasei_store(&u->state, LAST, RELAXED);
+        }
         *ret_body = false;
         e = send_piece(ctx, u->link, piece, n, chunked);
         if (e != CEASE_OK) {
@@ -80,6 +87,7 @@ static cease_error send_body(cease_ctx *ctx, const struct ceasei_upload *u, bool
     }
     *ret_body = false;
     size_t n = 0;
+    ceasei_store(&u->state, LAST, RELAXED);
     const struct iovec end = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n", .iov_len = 5};
     return chunked ? ceasei_link_write(ctx, u->link, &end, 1, &n) : CEASE_OK;
 }
@@ -114,6 +122,7 @@ static cease_error start_task(cease_ctx *ctx, struct cease_http_answer *a,
     }
     *u = *rest;
     u->group = g;
+    u->state = u->read ? RUNNING : LAST;
     cease_error e = cease_group_go(g, upload_task, u);
     if (e != CEASE_OK) {
         cease_group_free(g);
@@ -125,8 +134,7 @@ static cease_error start_task(cease_ctx *ctx, struct cease_http_answer *a,
 }
 
 /* A body of a function, over a connection that cannot be read meanwhile. */
-static cease_error send_first(cease_ctx *ctx, const struct ceasei_upload *u,
-                              struct cease_http_answer *a)
+static cease_error send_first(cease_ctx *ctx, struct ceasei_upload *u, struct cease_http_answer *a)
 {
     bool body = false;
     cease_error e = send_body(ctx, u, &body);
@@ -179,6 +187,16 @@ cease_error ceasei_upload_start(cease_ctx *ctx, struct cease_http_answer *a,
     }
     a->unsent = e != CEASE_OK;
     return e;
+}
+
+void ceasei_upload_linger(struct cease_http_answer *a)
+{
+    for (int i = 0; i < PATIENCE; i++) {
+        if (!a->upload || ceasei_load(&a->upload->state, RELAXED) != LAST) {
+            return;
+        }
+        (void)cease_sleep(cease_background(), cease_us(50));
+    }
 }
 
 bool ceasei_upload_done(struct cease_http_answer *a)

@@ -26,9 +26,15 @@ static cease_error read_session(cease_ctx *ctx, void *session, void *buf, size_t
     return cease_tls_read(ctx, (cease_tls *)session, buf, size, ret_count);
 }
 
-static cease_error write_session(cease_ctx *ctx, void *session, const void *buf, size_t size)
+static cease_error write_session(cease_ctx *ctx, void *session, const void *buf, size_t size,
+                                 size_t *ret_count)
 {
-    return cease_tls_write(ctx, (cease_tls *)session, buf, size);
+    return cease_tls_write(ctx, (cease_tls *)session, buf, size, ret_count);
+}
+
+static bool is_pending(void *session)
+{
+    return cease_tls_pending((const cease_tls *)session);
 }
 
 static void close_session(void *session)
@@ -42,6 +48,7 @@ const cease_http_tls *cease_https(void)
                                          .open = open_session,
                                          .read = read_session,
                                          .write = write_session,
+                                         .pending = is_pending,
                                          .close = close_session};
     return &table;
 }

@@ -304,9 +304,10 @@ static cease_error gate_read(cease_ctx *ctx, void *session, void *buf, size_t si
     return cease_conn_read(ctx, session, buf, size, ret_count);
 }
 
-static cease_error gate_write(cease_ctx *ctx, void *session, const void *buf, size_t size)
+static cease_error gate_write(cease_ctx *ctx, void *session, const void *buf, size_t size,
+                              size_t *ret_count)
 {
-    return cease_conn_write(ctx, session, buf, size, NULL);
+    return cease_conn_write(ctx, session, buf, size, ret_count);
 }
 
 static void gate_close(void *session)

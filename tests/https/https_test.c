@@ -97,7 +97,7 @@ static cease_error serve_one(cease_ctx *ctx, void *arg)
     cease_tls *t = cease_tls_server(s.s->config, s.c);
     while (hear(ctx, t) == CEASE_OK) {
         __atomic_add_fetch(&s.s->requests, 1, __ATOMIC_SEQ_CST);
-        cease_tls_write(ctx, t, s.s->text, strlen(s.s->text));
+        cease_tls_write(ctx, t, s.s->text, strlen(s.s->text), NULL);
         if (s.s->cut) {
             break;
         }
@@ -125,7 +125,9 @@ static void server_start(struct server *s, const char *text)
     static const cease_group_opts supervise = {.size = sizeof supervise, .supervise = true};
     *s = (struct server){.text = text};
     make_certificate();
-    CHECK_OK(cease_tls_server_new(cert_file, key_file, &s->config));
+    const cease_tls_server_opts opts = {
+        .size = sizeof opts, .certificate_file = cert_file, .key_file = key_file};
+    CHECK_OK(cease_tls_server_new(&opts, &s->config));
     CHECK_OK(cease_listen(root(), "127.0.0.1:0", NULL, &s->listener));
     CHECK_OK(cease_listener_address(s->listener, s->address, sizeof s->address));
     snprintf(s->url, sizeof s->url, "https://localhost%s/", strchr(s->address, ':'));
