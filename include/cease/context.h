@@ -486,8 +486,8 @@ static inline void cease_auto_unref_(cease_ctx **ctx)
 
 /* Looking */
 
-/* What cease_done() calls when the state word is not zero: arms a deadline that nobody has noticed
- * yet.
+/* What cease_done() calls when the state word is in between: arms a deadline that nobody has noticed
+ * yet, makes sure that the done fd of a context which is just ending is readable.
  *
  * Parks: no
  * Callers: any thread
@@ -502,8 +502,8 @@ CEASE_PUBLIC bool cease_done_slow_(const cease_ctx *ctx);
  *
  * ABI, for bindings that want it in line: the first member of a context is a pointer to the 32-bit
  * state word of its nearest ancestor that can end, itself included. Loaded with acquire, zero means
- * open with no timer to arm, and bit 3 set means ended with nothing left to do; for anything else call
- * cease_done_exported().
+ * open with no timer to arm. If one of the bits 0 to 2 is set, call cease_done_exported(); if none is,
+ * bit 3 says that it has ended, and bit 4 then that its deadline did it.
  *
  * Parks: no
  * Callers: any thread
@@ -516,12 +516,12 @@ static inline bool cease_done(const cease_ctx *ctx)
     /* Pairs with the release store that publishes the end. */
     const uint32_t *word = *(const uint32_t *const *)(const void *)ctx;
     uint32_t state = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-    if (CEASE_LIKELY(state == 0))
-        return false;
-    return (state & 8u) != 0 || cease_done_slow_(ctx);
+    if (CEASE_UNLIKELY((state & 7u) != 0))
+        return cease_done_slow_(ctx);
+    return (state & 8u) != 0;
 }
 
-/* cease_err() when the state word is not zero.
+/* What cease_err() calls when the state word is in between.
  *
  * Parks: no
  * Callers: any thread
@@ -542,9 +542,12 @@ CEASE_PUBLIC cease_error cease_err_slow_(const cease_ctx *ctx);
 static inline cease_error cease_err(const cease_ctx *ctx)
 {
     const uint32_t *word = *(const uint32_t *const *)(const void *)ctx;
-    if (CEASE_LIKELY(__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0))
+    uint32_t state = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    if (CEASE_UNLIKELY((state & 7u) != 0))
+        return cease_err_slow_(ctx);
+    if (CEASE_LIKELY((state & 8u) == 0))
         return CEASE_OK;
-    return cease_err_slow_(ctx);
+    return (state & 16u) != 0 ? CEASE_EDEADLINE : CEASE_ECANCELED;
 }
 
 /* cease_done() and cease_err() as functions, for bindings of other languages.

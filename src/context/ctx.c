@@ -57,7 +57,7 @@ cease_ctx *cease_todo(void)
 
 /* ----- making ----- */
 
-static void fill(cease_ctx *ctx, cease_ctx *parent, enum ceasei_kind kind)
+static inline void fill(cease_ctx *ctx, cease_ctx *parent, enum ceasei_kind kind)
 {
     ctx->parent = parent;
     ctx->values = parent->values;
@@ -66,12 +66,12 @@ static void fill(cease_ctx *ctx, cease_ctx *parent, enum ceasei_kind kind)
     ctx->kind = (uint8_t)kind;
     ctx->generation = ceasei_generation;
     ctx->shard = 0;
-    ctx->text_owned = 0;
+    ctx->stripe = 0;
 }
 
 /* A new node, open, not registered; NULL without memory. */
-static struct ceasei_node *node_new(cease_ctx *parent, enum ceasei_kind kind,
-                                    const cease_place *place)
+static inline struct ceasei_node *node_new(cease_ctx *parent, enum ceasei_kind kind,
+                                           const cease_place *place)
 {
     struct ceasei_node *node =
         ceasei_alloc(kind == KIND_MERGE ? sizeof(struct ceasei_merge) : sizeof *node);
@@ -82,15 +82,11 @@ static struct ceasei_node *node_new(cease_ctx *parent, enum ceasei_kind kind,
         ceasei_debug_born(&node->ctx, place);
     node->ctx.state = &node->word;
     node->word = 0;
-    node->hold = 0;
-    node->flags = 0;
-    node->stripe = 0;
+    node->shares = 1;
     node->link = (struct ceasei_link){0, NULL};
     node->home = (struct ceasei_list){.kids = 0};
-    node->extra = NULL;
-    node->shares = 1;
-    node->timer_index = TIMER_NONE;
     node->cause.own = (cease_cause){.place = place != NULL ? place : &unknown_place};
+    node->cause.over.timer_index = TIMER_NONE;
     return node;
 }
 
@@ -117,17 +113,13 @@ void ceasei_check_parent(const cease_ctx *parent, const cease_place *place, cons
 
 /* Registers a filled node with the nearest node above it. A parent that has ended ends it before
  * anybody has seen it. */
-static void attach(struct ceasei_node *node)
+static inline void attach(struct ceasei_node *node, cease_ctx *parent)
 {
-    cease_ctx *parent = node->ctx.parent;
     struct ceasei_node *up = node_of(parent);
-    if (up->ctx.kind == KIND_ROOT || &up->ctx != parent) {
+    bool kid = &up->ctx == parent && parent->kind != KIND_ROOT;
+    if (!kid)
         ceasei_ref(parent);
-        node->hold |= HOLD_REF;
-    } else {
-        node->hold |= HOLD_KID;
-    }
-    if (!ceasei_register(up, node))
+    if (!never_ends(up) && CEASE_UNLIKELY(!ceasei_register(up, node, kid)))
         ceasei_inherit(node, up);
 }
 
@@ -146,7 +138,7 @@ cease_ctx *cease_with_cancel_at(cease_ctx *parent, cease_canceler **ret_canceler
     struct ceasei_node *node = node_new(parent, KIND_CANCEL, place);
     if (node == NULL)
         return failed(ret_canceler);
-    attach(node);
+    attach(node, parent);
     return deliver(node, ret_canceler);
 }
 
@@ -157,7 +149,6 @@ static void set_deadline(struct ceasei_node *node, cease_time deadline, int code
     node->ctx.shard = (uint8_t)ceasei_timer_shard();
     node->cause.own.code = code != 0 ? code : CEASE_EDEADLINE;
     node->cause.own.text = text;
-    node->hold |= HAS_TIMER;
     node->word = WORD_LAZY;
 }
 
@@ -166,7 +157,7 @@ static void end_passed_above(cease_ctx *ctx, cease_time now)
 {
     /* not taken: NULL: the deadline of a root never passes */
     for (; ctx != NULL && ctx->deadline.ns <= now.ns; ctx = ctx->parent)
-        if (is_node(ctx) && (as_node(ctx)->hold & HAS_TIMER) != 0)
+        if (is_node(ctx) && has_timer(as_node(ctx)))
             ceasei_end_by_deadline(as_node(ctx));
 }
 
@@ -179,7 +170,7 @@ static cease_ctx *with_deadline(cease_ctx *parent, cease_time deadline, cease_ti
         return failed(ret_canceler);
     if (own)
         set_deadline(node, deadline, reason->code, reason->text);
-    attach(node);
+    attach(node, parent);
     if (CEASE_UNLIKELY(deadline.ns <= now.ns)) {
         if (own)
             ceasei_end_by_deadline(node);
@@ -233,7 +224,6 @@ cease_ctx *cease_with_grace_at(cease_ctx *parent, cease_dur budget, cease_cancel
         return failed(ret_canceler);
     if (!CEASE_SEED_BUG(BUG_GRACE))
         ceasei_ref(parent);
-    node->hold |= HOLD_REF;
     node->ctx.deadline = CEASE_NEVER;
     if (budget.ns != INT64_MAX)
         set_deadline(node, cease_time_add(cease_now(), budget), 0, NULL);
@@ -264,7 +254,7 @@ cease_ctx *cease_with_merge_at(cease_ctx *parent, cease_ctx *other, cease_cancel
     /* From the first registration on, a walker may reach the node. So what it finds ended is ended
      * by a claim, and taken off again, in whatever order things happened (I2). */
     struct ceasei_node *up = node_of(parent), *other_up = node_of(other);
-    attach(node);
+    attach(node, parent);
     if (other_up != up && !ceasei_register_other(other_up, merge))
         ceasei_inherit(node, other_up);
     if (ceasei_settled_word(node) & WORD_ENDED)
@@ -310,7 +300,7 @@ void ceasei_ref(cease_ctx *ctx)
  * the last kid takes itself out of the count under the lock, and still unlocks after that. */
 static bool is_childless(const struct ceasei_node *node)
 {
-    if (ceasei_load(&node->extra, ACQUIRE) != NULL || ceasei_load(&node->home.kids, ACQUIRE) != 0)
+    if (ceasei_extra_of(node) != NULL || ceasei_load(&node->home.kids, ACQUIRE) != 0)
         return false;
     if (CEASE_SEED_BUG(BUG_UNREF))
         return true;
@@ -366,9 +356,7 @@ static cease_ctx *free_one(cease_ctx *ctx, struct ceasei_merge **pending)
     }
     struct ceasei_node *node = as_node(ctx);
     ceasei_unlink(node);
-    bool drop_parent = (node->hold & HOLD_REF) != 0;
-    if (node->hold & HOLD_KID)
-        drop_parent = ceasei_unkid(node);
+    bool drop_parent = (node->ctx.stripe & STRIPE_KID) != 0 ? ceasei_unkid(node) : true;
     ceasei_free_text(node);
     ceasei_extra_free(node);
     if (ctx->kind == KIND_MERGE) {
@@ -379,22 +367,6 @@ static cease_ctx *free_one(cease_ctx *ctx, struct ceasei_merge **pending)
         free_node(node);
     }
     return drop_parent ? parent : NULL;
-}
-
-/* Takes a node that only its last share's holder knows off its parent, and frees it. False:
- * somebody has taken a reference after all, and nothing was done. */
-bool ceasei_discard(struct ceasei_node *node)
-{
-    cease_ctx *parent = node->ctx.parent;
-    bool drop_parent = (node->hold & HOLD_REF) != 0;
-    if (!ceasei_leave(node, &drop_parent))
-        return false;
-    ceasei_free_text(node);
-    ceasei_extra_free(node);
-    ceasei_free(node, sizeof *node);
-    if (drop_parent)
-        ceasei_release(parent);
-    return true;
 }
 
 /* Drops a reference; true when it was the last and the context is to be freed. */
@@ -442,14 +414,6 @@ cease_ctx *cease_unref(cease_ctx *ctx)
     if (ctx != NULL)
         ceasei_release(ctx);
     return NULL;
-}
-
-cease_canceler *cease_canceler_ref(cease_canceler *c)
-{
-    CEASEI_ALIVE((cease_ctx *)(void *)c, NULL, "cease_canceler_ref");
-    if (c != NULL && node_of_canceler(c)->ctx.kind != KIND_ROOT)
-        ceasei_add(&node_of_canceler(c)->shares, 1, RELAXED);
-    return c;
 }
 
 cease_ctx *cease_nomem(void)

@@ -21,7 +21,8 @@
  *       v
  *     DONE                the fd, if any, is readable
  *
- * ENDING and DONE carry DEADLINE (which error) and INHERITED (the cause is an ancestor's). The
+ * ENDING and DONE carry DEADLINE (which error), INHERITED (the cause is an ancestor's) and TEXT (its
+ * text is to be freed). The
  * claim is a compare and swap; the claimer holds CLAIMED only for a few stores and at most one wait
  * for the node's own lock, and nobody waits for the end of CLAIMED while holding a lock.
  *
@@ -81,6 +82,8 @@
 #include <cease/context.h>
 #include <cease/hooks.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
 
 enum {
     WORD_LAZY = 1,
@@ -90,6 +93,7 @@ enum {
     WORD_DEADLINE = 16,
     WORD_INHERITED = 32,
     WORD_FREED = 64, /* debug.c: a context that is gone */
+    WORD_TEXT = 128, /* the cause's text is on the heap */
     WORD_ENDED = WORD_ENDING | WORD_DONE,
 };
 
@@ -116,8 +120,10 @@ struct cease_ctx {
     uint8_t kind;        /* set at birth                                             */
     uint8_t generation;  /* atomic: fork generation, see fork.c                      */
     uint8_t shard;       /* set at birth: where its timer goes                       */
-    uint8_t text_owned;  /* written by the claimer: the cause's text is on the heap  */
+    uint8_t stripe;      /* set at birth: the list of `up` it is linked in; 0: home.
+                            STRIPE_KID: that list counts it, else it holds a reference */
 };
+enum { STRIPE_KID = 128 };
 
 /* A place in a list of children. Tagged pointers: bit 0 says that the link is a merge's second one.
  */
@@ -132,20 +138,26 @@ struct ceasei_list {
     struct ceasei_lock lock;
     uint32_t kids;   /* under lock; atomic for looks. KIDS_ORPHAN: the list holds a reference while
                         kids > 0 */
-    uintptr_t items; /* under lock: tagged link, newest first */
+    uintptr_t items; /* under lock; atomic for looks: tagged link, newest first; see ITEMS_RUN */
 };
 #define KIDS_ORPHAN (UINT32_C(1) << 31)
 enum { CEASEI_STRIPE_SIZE = 64 }; /* a stripe: a list in a cache line of its own */
 
+/* What else `items` of the home list can be. Once its node has ended and nothing is linked any more:
+ * the run of the callbacks that go on. And, from when a node gets what few nodes need until it is
+ * freed: that extra, which then has the items. */
+#define ITEMS_RUN   ((uintptr_t)2)
+#define ITEMS_EXTRA ((uintptr_t)4)
+#define ITEMS_TAGS  ((uintptr_t)7)
+
 /* What few nodes need. Made under the home lock, freed with the node. */
 struct ceasei_extra {
+    uintptr_t items; /* under the home lock; atomic for looks: those of the home list */
     int fd; /* atomic: the done fd; -1                                               */
     uint8_t fd_generation;       /* set with fd       */
     struct ceasei_list *stripes; /* atomic: released once, under the home lock */
 };
 
-enum { HOLD_KID = 1, HOLD_REF = 2, HAS_TIMER = 4 }; /* ceasei_node.hold */
-enum { FLAG_CALLBACKS = 1 };                        /* ceasei_node.flags */
 enum { TIMER_NONE = UINT32_MAX };
 
 struct ceasei_run;
@@ -153,20 +165,16 @@ struct ceasei_thread;
 
 struct ceasei_node {
     struct cease_ctx ctx;
-    uint32_t word; /* atomic: the state; see above */
-    uint8_t hold; /* set at birth                                                                 */
-    uint8_t flags;           /* under the home lock           */
-    uint16_t stripe;         /* set at birth: the list of `up` it is linked in; 0: home         */
-    struct ceasei_link link; /* under the lock of that list */
+    uint32_t word;           /* atomic: the state; see above       */
+    uint32_t shares;         /* atomic                             */
+    struct ceasei_link link; /* under the lock of the list of `up` */
     struct ceasei_list home;
-    struct ceasei_extra *extra; /* atomic: released under the home lock, by its maker */
-    uint32_t shares;      /* atomic                                                             */
-    uint32_t timer_index; /* under the shard's lock                                             */
     union {
         cease_cause
             own; /* place at birth; code and text of a deadline at birth; else by the claimer   */
         struct { /* laid over it                                                              */
-            cease_error error_;
+            uint32_t timer_index; /* over `error`: under the shard's lock, until the claimer has
+                                     taken the node off its timer                             */
             int code_;
             const cease_cause *inherited; /* with WORD_INHERITED: over `text` */
             const cease_place *place_;
@@ -177,15 +185,16 @@ struct ceasei_node {
     } cause;
 };
 
-_Static_assert(offsetof(cease_cause, text) == 8 && offsetof(cease_cause, at) == 24 &&
-                   offsetof(cease_cause, task) == 32,
+_Static_assert(sizeof(cease_error) == 4 && offsetof(cease_cause, text) == 8 &&
+                   offsetof(cease_cause, at) == 24 && offsetof(cease_cause, task) == 32,
                "the overlay matches the cause");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ceasei_node) == 120, "as small as can be");
 
 struct ceasei_merge {
     struct ceasei_node node;
     cease_ctx *other; /* set at birth; a reference                                            */
     struct ceasei_link link; /* under the lock of a list of other's node */
-    uint16_t stripe;         /* set at birth                                                  */
+    uint32_t stripe;         /* set at birth: which                                           */
     uint32_t crossing; /* atomic: one walker has entered through `other`                       */
     struct ceasei_node *outer;        /* the crossing walker's: where it came from        */
     struct ceasei_merge *outer_cross; /* the crossing walker's: the merge it had crossed before */
@@ -214,11 +223,21 @@ static inline bool is_node(const cease_ctx *ctx)
     return ctx->kind >= KIND_CANCEL;
 }
 
+/* It has a deadline of its own, not one from above. */
+static inline bool has_timer(const struct ceasei_node *node)
+{
+    return node->ctx.kind == KIND_DEADLINE ||
+           (node->ctx.kind == KIND_GRACE && node->ctx.deadline.ns != INT64_MAX);
+}
+
 /* background and todo: no registration, no timer, nothing to hear. */
 static inline bool never_ends(const struct ceasei_node *node)
 {
     return node->ctx.kind == KIND_ROOT && node->word == 0;
 }
+
+/* Without this the compiler would take what is declared here for replaceable, and go through tables. */
+#pragma GCC visibility push(hidden)
 
 /* ctx.c */
 extern struct ceasei_node ceasei_background, ceasei_todo, ceasei_failed;
@@ -228,19 +247,20 @@ void ceasei_check_parent(const cease_ctx *parent, const cease_place *place, cons
 void ceasei_check(const void *pointer, const cease_place *place, const char *what);
 void ceasei_ref(cease_ctx *ctx);
 void ceasei_unref(cease_ctx *ctx);
-bool ceasei_discard(struct ceasei_node *node);
 void ceasei_release(cease_ctx *ctx); /* one reference; frees up the tree without recursion */
 
 /* registry.c: lists of children */
-bool ceasei_register(struct ceasei_node *up, struct ceasei_node *child); /* false: up has ended  */
+uint32_t ceasei_choose_stripe(struct ceasei_node *up);
+/* With the lock of one of up's lists held, and up's state word just read: whether it is open. Waits
+ * out a claim, without the lock. */
+bool ceasei_is_open(struct ceasei_node *up, struct ceasei_list *list, uint32_t word);
 bool ceasei_register_other(struct ceasei_node *up, struct ceasei_merge *merge);
 void ceasei_unlink(struct ceasei_node *node); /* from its up, and a merge from both             */
-bool ceasei_leave(struct ceasei_node *node, bool *drop_parent); /* both at once, if refs is 1 */
 bool ceasei_unkid(struct ceasei_node *node); /* its parent counts it no more; true: the parent
                                                 is an orphan, and the caller drops a reference  */
 uint32_t ceasei_stripe_count(void);
 struct ceasei_extra *ceasei_extra_new(void);
-/* Under the home lock: gives *extra to the node, unless it has one already. */
+/* Under the home lock: gives *extra to the node, and it the items, unless it has one already. */
 void ceasei_extra_install(struct ceasei_node *node, struct ceasei_extra **extra);
 
 /* end.c: claiming, marking, walking, callbacks */
@@ -270,8 +290,14 @@ bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason);
 void ceasei_end_by_deadline(struct ceasei_node *node);
 const cease_cause *ceasei_cause(const struct ceasei_node *node); /* of an ended node */
 void ceasei_inherit(struct ceasei_node *node, const struct ceasei_node *from); /* no children yet */
-void ceasei_free_text(struct ceasei_node *node);
 uint32_t ceasei_settled_word(const struct ceasei_node *node); /* waits while CLAIMED */
+
+/* A node that nobody else knows any more. */
+static inline void ceasei_free_text(struct ceasei_node *node)
+{
+    if (CEASE_UNLIKELY((node->word & WORD_TEXT) != 0))
+        free((char *)node->cause.own.text);
+}
 
 /* watch.c */
 #define WATCH_NONE    0u
@@ -305,8 +331,23 @@ void ceasei_after_stop_helpers(void);
 /* hooks.c */
 extern const cease_hooks *ceasei_hooks; /* atomic */
 extern cease_end_fn *ceasei_on_end;     /* atomic */
-cease_time ceasei_coarse_now(void);
-uint64_t ceasei_task_id(void);
+/* A few ns instead of 20, up to a tick behind: when something happened, never when something is
+ * due. */
+static inline cease_time ceasei_coarse_now(void)
+{
+    const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
+    if (CEASE_UNLIKELY(hooks->clock != NULL))
+        return hooks->clock();
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (cease_time){(int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
+}
+
+static inline uint64_t ceasei_task_id(void)
+{
+    const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
+    return hooks->task_id != NULL ? hooks->task_id() : 0;
+}
 
 /* fork.c: fork generations */
 enum { FORK_PREPARE, FORK_PARENT, FORK_CHILD };
@@ -361,7 +402,7 @@ struct ceasei_thread {
 struct ceasei_thread *ceasei_thread_self(void);
 #else
 extern __thread struct ceasei_thread *ceasei_thread_current
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+    __attribute__((tls_model("initial-exec")));
 struct ceasei_thread *ceasei_thread_new(void);
 static inline struct ceasei_thread *ceasei_thread_self(void)
 {
@@ -414,5 +455,7 @@ static inline void ceasei_free(void *ctx, size_t size)
     ceasei_count(&self->freed);
     self->nodes[self->node_count++] = ctx;
 }
+
+#pragma GCC visibility pop
 
 #endif

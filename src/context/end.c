@@ -57,7 +57,7 @@ static bool claim(struct ceasei_node *node)
         if (word & ~(uint32_t)WORD_LAZY)
             return false;
     } while (!ceasei_cas(&node->word, &word, WORD_CLAIMED, SEQ_CST)); /* I3 */
-    if ((node->hold & HAS_TIMER) != 0 && word == 0)
+    if (has_timer(node) && word == 0)
         ceasei_timer_disarm(node);
     return true;
 }
@@ -75,15 +75,6 @@ static void end_if_passed(struct ceasei_node *node)
     if (CEASE_UNLIKELY(may_have_passed(node, ceasei_coarse_now())) &&
         node->ctx.deadline.ns <= cease_now().ns)
         ceasei_end_by_deadline(node);
-}
-
-/* With the claim held: nothing below the node, no watch and no fd, and nothing can be added any
- * more (I3). */
-static bool is_quiet(const struct ceasei_node *node)
-{
-    return !ceasei_lock_held(&node->home.lock) && ceasei_load(&node->home.items, ACQUIRE) == 0 &&
-           ceasei_load(&node->cause.over.watches, ACQUIRE) == NULL &&
-           ceasei_load(&node->extra, RELAXED) == NULL;
 }
 
 const cease_cause *ceasei_cause(const struct ceasei_node *node)
@@ -150,10 +141,10 @@ static void mark_claimed_leaf(struct ceasei_node *child, const struct ceasei_nod
 static bool mark_in_place(uintptr_t tagged, const struct ceasei_node *up, struct step *step)
 {
     struct ceasei_node *child = ceasei_node_of_link(tagged);
-    if (child->ctx.kind != KIND_MERGE && is_quiet(child) &&
+    if (child->ctx.kind != KIND_MERGE && ceasei_is_quiet(child) &&
         !may_have_passed(child, ceasei_cause(up)->at)) {
         bool claimed = claim(child);
-        if (claimed && is_quiet(child)) {
+        if (claimed && ceasei_is_quiet(child)) {
             mark_claimed_leaf(child, up);
             return true;
         }
@@ -178,10 +169,10 @@ static bool take_chunk(struct ceasei_node *up, struct ceasei_list *list, struct 
 {
     ceasei_node_lock(up, list);
     int left = CHUNK_MAX;
-    bool callbacks = list == &up->home && (up->flags & FLAG_CALLBACKS) != 0;
-    while (!callbacks && list->items != 0 && left > 0) {
+    uintptr_t *items = ceasei_items_of(list);
+    while (*items != 0 && (*items & ITEMS_RUN) == 0 && left > 0) {
         left--;
-        if (!mark_in_place(list->items, up, step))
+        if (!mark_in_place(*items, up, step))
             break;
     }
     ceasei_unlock(&list->lock);
@@ -196,7 +187,7 @@ static struct step take(struct ceasei_node *up)
         if ((list = ceasei_list_at(up, i)) == NULL)
             break;
         /* Up has ended: what is empty and not locked stays empty (I3). */
-        if (!ceasei_lock_held(&list->lock) && ceasei_load(&list->items, ACQUIRE) == 0)
+        if (!ceasei_lock_held(&list->lock) && ceasei_list_is_empty(list))
             continue;
         while (take_chunk(up, list, &step))
             continue;
@@ -295,8 +286,7 @@ static void run_callbacks(struct ceasei_run *run, struct ceasei_node *node, ceas
 {
     struct ceasei_list *home = &node->home;
     ceasei_node_lock(node, home);
-    node->flags |= FLAG_CALLBACKS;
-    ceasei_store(&home->items, (uintptr_t)run, RELAXED);
+    ceasei_store(ceasei_items_of(home), (uintptr_t)run | ITEMS_RUN, RELAXED);
     for (cease_watch *w; (w = *head) != NULL;) {
         cease_watch_fn *fn = w->fn_;
         void *arg = w->arg_;
@@ -319,8 +309,7 @@ static void run_callbacks(struct ceasei_run *run, struct ceasei_node *node, ceas
             ceasei_node_lock(node, home);
         }
     }
-    ceasei_store(&home->items, 0, RELAXED);
-    node->flags &= (uint8_t)~FLAG_CALLBACKS;
+    ceasei_store(ceasei_items_of(home), 0, RELAXED);
     ceasei_unlock(&home->lock);
 }
 
@@ -339,21 +328,18 @@ static void run_all_callbacks(struct ceasei_run *run)
 /* ----- ending ----- */
 
 /* By the claimer. A deadline's code and text were laid down at birth. */
-static void write_cause(struct ceasei_node *node, const struct ceasei_reason *reason)
+static inline void write_cause(struct ceasei_node *node, const struct ceasei_reason *reason)
 {
-    /* not taken: a deadline with a code: that was laid down at birth */
-    if (reason->error == CEASE_EDEADLINE && reason->code == 0) {
-        node->cause.own.error = CEASE_EDEADLINE;
-        node->cause.own.at = node->ctx.deadline;
-        ceasei_store(&node->cause.own.task, 0,
-                     RELAXED); /* laid over `watches`, which is_quiet reads */
-        if (node->cause.own.text == NULL)
-            node->cause.own.text = usual_text(CEASE_EDEADLINE);
-        return;
-    }
-    node->ctx.text_owned = reason->text_owned;
     cease_cause *own = &node->cause.own;
     own->error = reason->error;
+    /* not taken: a deadline with a code: that was laid down at birth */
+    if (reason->error == CEASE_EDEADLINE && reason->code == 0) {
+        own->at = node->ctx.deadline;
+        ceasei_store(&own->task, 0, RELAXED); /* laid over `watches`, which others look at */
+        if (own->text == NULL)
+            own->text = usual_text(CEASE_EDEADLINE);
+        return;
+    }
     own->code = reason->code;
     own->text = reason->text != NULL ? reason->text : usual_text(reason->error);
     if (reason->place != NULL)
@@ -365,7 +351,7 @@ static void write_cause(struct ceasei_node *node, const struct ceasei_reason *re
 
 /* The root has children, watches or an fd. Its own watches move to the run: their place in the node
  * is the cause's. */
-static void end_busy(struct ceasei_node *node, const struct ceasei_reason *reason, uint32_t bits)
+static __attribute__((noinline)) void end_busy(struct ceasei_node *node, const struct ceasei_reason *reason, uint32_t bits)
 {
     struct ceasei_run run = {.root = node};
     ceasei_ref(&node->ctx); /* a callback may end the share that this call came with */
@@ -384,7 +370,7 @@ static void end_busy(struct ceasei_node *node, const struct ceasei_reason *reaso
 }
 
 /* In a forked child: finishes what a thread of the parent process may have left half done. */
-static void end_again(struct ceasei_node *node)
+static __attribute__((noinline)) void end_again(struct ceasei_node *node)
 {
     struct ceasei_run run = {.root = node};
     ceasei_ref(&node->ctx);
@@ -407,7 +393,9 @@ static inline void tell_end(const struct ceasei_node *node, const struct ceasei_
 #endif
 }
 
-bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
+/* In line in each of its callers, with what they say. */
+static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
+                                                      const struct ceasei_reason *reason)
 {
     if (reason->error != CEASE_EDEADLINE && (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0)
         end_if_passed(node);
@@ -421,8 +409,9 @@ bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
         return false;
     }
     tell_end(node, reason);
-    uint32_t bits = reason->error == CEASE_EDEADLINE ? WORD_DEADLINE : 0;
-    if (!is_quiet(node)) {
+    uint32_t bits = (reason->error == CEASE_EDEADLINE ? WORD_DEADLINE : 0) |
+                    (reason->text_owned ? WORD_TEXT : 0);
+    if (!ceasei_is_quiet(node)) {
         end_busy(node, reason, bits);
         return true;
     }
@@ -435,15 +424,14 @@ bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
     return true;
 }
 
+bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
+{
+    return end(node, reason);
+}
+
 void ceasei_end_by_deadline(struct ceasei_node *node)
 {
     ceasei_end(node, &(struct ceasei_reason){.error = CEASE_EDEADLINE});
-}
-
-void ceasei_free_text(struct ceasei_node *node)
-{
-    if (node->ctx.text_owned)
-        free((char *)node->cause.own.text);
 }
 
 void cease_cancel_at(cease_canceler *c, const cease_place *place)
@@ -451,8 +439,7 @@ void cease_cancel_at(cease_canceler *c, const cease_place *place)
     if (c == NULL)
         return;
     CEASEI_ALIVE((cease_ctx *)(void *)c, place, "cease_cancel");
-    ceasei_end(
-        node_of_canceler(c),
+    end(node_of_canceler(c),
         &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED, .place = place});
 }
 
@@ -494,50 +481,4 @@ void(cease_cancel_cause)(cease_canceler *c, int code, const char *format, ...)
 void(cease_cancel)(cease_canceler *c)
 {
     cease_cancel_at(c, NULL);
-}
-
-/* ----- giving a share back ----- */
-
-/* The common end of a request's context: open or ended, nothing below it, and nobody but the caller
- * knows it. With its parent's lock held no walker reaches it, so it needs no state of its own any
- * more: it is taken off and freed. */
-static bool discard(struct ceasei_node *node)
-{
-    uint32_t word = ceasei_load(&node->word, RELAXED);
-    if (ceasei_load(&node->ctx.refs, ACQUIRE) != 1 || node->ctx.kind == KIND_MERGE ||
-        ceasei_load(&node->home.kids, RELAXED) != 0 || ceasei_is_older(&node->ctx) ||
-        (word & (WORD_CLAIMED | WORD_ENDING)) != 0)
-        return false;
-    if ((word & WORD_DONE) != 0) {
-        /* Its last kid may still be on its way out through the lock, and stripes have kids of their
-         * own. */
-        struct ceasei_extra *extra = ceasei_load(&node->extra, ACQUIRE);
-        if (ceasei_lock_held(&node->home.lock) ||
-            (extra != NULL && ceasei_load(&extra->stripes, ACQUIRE) != NULL))
-            return false;
-    } else {
-        if (!is_quiet(node))
-            return false;
-        if (word == 0 && (node->hold & HAS_TIMER) != 0)
-            ceasei_timer_disarm(node);
-    }
-    return ceasei_discard(node);
-}
-
-void cease_end(cease_canceler *c)
-{
-    if (c == NULL)
-        return;
-    CEASEI_ALIVE((cease_ctx *)(void *)c, NULL, "cease_end");
-    struct ceasei_node *node = node_of_canceler(c);
-    if (node->ctx.kind == KIND_ROOT)
-        return;
-    bool last = ceasei_load(&node->shares, ACQUIRE) == 1;
-    if (last && discard(node))
-        return;
-    if ((ceasei_load(&node->word, ACQUIRE) & WORD_DONE) == 0)
-        ceasei_end(node,
-                   &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED});
-    if (ceasei_sub(&node->shares, 1, ACQ_REL) == 1 && (last || !CEASE_SEED_BUG(BUG_SHARES)))
-        ceasei_release(&node->ctx);
 }

@@ -33,7 +33,7 @@ static int load_fd(const struct ceasei_extra *extra)
 /* Called with an errno of the caller's worth keeping: a check must not change it. */
 void ceasei_fd_signal(struct ceasei_node *node)
 {
-    struct ceasei_extra *extra = ceasei_load(&node->extra, ACQUIRE);
+    struct ceasei_extra *extra = ceasei_extra_of(node);
     if (extra == NULL)
         return;
     int fd = load_fd(extra), saved = errno;
@@ -44,7 +44,7 @@ void ceasei_fd_signal(struct ceasei_node *node)
 
 void ceasei_extra_free(struct ceasei_node *node)
 {
-    struct ceasei_extra *extra = node->extra;
+    struct ceasei_extra *extra = ceasei_extra_of(node);
     if (extra == NULL)
         return; /* a node that has one and is older than a fork was adopted when its kids were counted */
     if (load_fd(extra) >= 0)
@@ -85,12 +85,13 @@ static int static_fd(bool readable)
 /* Under the home lock: the fd of a node; *fd becomes it if it has none, and is -1 then. */
 static int adopt_fd(struct ceasei_node *node, int *fd)
 {
-    int found = load_fd(node->extra);
+    struct ceasei_extra *extra = ceasei_extra_of(node);
+    int found = load_fd(extra);
     if (found < 0) {
         found = *fd;
         *fd = -1;
-        node->extra->fd_generation = ceasei_generation;
-        ceasei_store(&node->extra->fd, found, RELEASE);
+        extra->fd_generation = ceasei_generation;
+        ceasei_store(&extra->fd, found, RELEASE);
     }
     return found;
 }
@@ -128,7 +129,7 @@ int cease_done_fd(cease_ctx *ctx)
     struct ceasei_node *node = node_of(ctx);
     if (node->ctx.kind == KIND_ROOT)
         return static_fd(!never_ends(node));
-    struct ceasei_extra *extra = ceasei_load(&node->extra, ACQUIRE);
+    struct ceasei_extra *extra = ceasei_extra_of(node);
     int fd = extra != NULL ? load_fd(extra) : -1;
     if (fd >= 0)
         return fd;

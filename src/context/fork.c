@@ -18,9 +18,9 @@ uint8_t ceasei_generation;
 static void mend_list(struct ceasei_list *list)
 {
     ceasei_store(&list->lock.word, 0, RELAXED); /* others of this process look whether it is held */
-    uintptr_t *at = &list->items;
+    uintptr_t *at = ceasei_items_of(list);
     while (*at != 0) {
-        struct ceasei_link *link = (struct ceasei_link *)(*at & ~(uintptr_t)1);
+        struct ceasei_link *link = ceasei_untag(*at);
         ceasei_store(&link->pprev, at,
                      RELAXED); /* who looks at it without the lock then adopts, too */
         at = &link->next;
@@ -43,10 +43,9 @@ void ceasei_adopt(struct ceasei_node *node)
     for (unsigned round = 0; ceasei_swap(&adopting, 1, ACQUIRE) != 0;)
         ceasei_backoff(&round);
     if (ceasei_is_older(&node->ctx)) {
-        if (node->flags & FLAG_CALLBACKS) {
-            node->flags = 0;
-            ceasei_store(&node->home.items, 0, RELAXED);
-        }
+        uintptr_t *items = ceasei_items_of(&node->home);
+        if (*items & ITEMS_RUN)
+            ceasei_store(items, 0, RELAXED); /* those callbacks go on in the parent process */
         if (ceasei_load(&node->word, RELAXED) == WORD_CLAIMED) {
             /* Not by a thread of this process, which would have adopted the node first (claim). Its
              * watches may have been on their way to the claimer's stack, which is gone, and what
@@ -56,10 +55,11 @@ void ceasei_adopt(struct ceasei_node *node)
         }
         mend_watches(node);
         mend_list(&node->home);
-        for (uint32_t i = 1; node->extra != NULL && i <= ceasei_stripe_count(); i++) {
+        for (uint32_t i = 1; i <= ceasei_stripe_count(); i++) {
             struct ceasei_list *list = ceasei_list_at(node, i);
-            if (list != NULL)
-                mend_list(list);
+            if (list == NULL)
+                break;
+            mend_list(list);
         }
         if (node->ctx.kind == KIND_MERGE)
             container_of_(node, struct ceasei_merge, node)->crossing = 0;

@@ -30,40 +30,19 @@ void cease_on_end(cease_end_fn *fn)
 
 /* ----- time ----- */
 
-static cease_time read_clock(clockid_t id)
-{
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (cease_time){(int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
-}
-
 cease_time cease_now(void)
 {
     const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
     if (CEASE_UNLIKELY(hooks->clock != NULL))
         return hooks->clock();
-    return read_clock(CLOCK_MONOTONIC);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (cease_time){(int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
 }
 
 cease_dur cease_until(cease_time t)
 {
     return cease_time_sub(t, cease_now());
-}
-
-/* A few ns instead of 20, up to a tick behind: when something happened, never when something is
- * due. */
-cease_time ceasei_coarse_now(void)
-{
-    const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
-    if (CEASE_UNLIKELY(hooks->clock != NULL))
-        return hooks->clock();
-    return read_clock(CLOCK_MONOTONIC_COARSE);
-}
-
-uint64_t ceasei_task_id(void)
-{
-    const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
-    return hooks->task_id != NULL ? hooks->task_id() : 0;
 }
 
 /* ----- parking a thread ----- */

@@ -40,9 +40,14 @@ struct ceasei_extra *ceasei_extra_new(void)
 
 void ceasei_extra_install(struct ceasei_node *node, struct ceasei_extra **extra)
 {
-    if (node->extra != NULL)
+    uintptr_t items = node->home.items;
+    if (items & ITEMS_EXTRA)
         return;
-    ceasei_store(&node->extra, *extra, RELEASE);
+    /* In this order, so that a fork finds the forward pointers whole. */
+    (*extra)->items = items;
+    ceasei_store(&node->home.items, (uintptr_t)*extra | ITEMS_EXTRA, RELEASE);
+    if (items != 0 && (items & ITEMS_RUN) == 0)
+        ceasei_store(&ceasei_untag(items)->pprev, &(*extra)->items, RELEASE);
     *extra = NULL;
 }
 
@@ -57,11 +62,12 @@ static void grow_stripes(struct ceasei_node *node)
         ceasei_node_lock(node, &node->home);
         if (ceasei_load(&node->word, SEQ_CST) == 0) {
             ceasei_extra_install(node, &extra);
-            bool wanted = node->extra->stripes == NULL;
+            struct ceasei_extra *its = ceasei_extra_of(node);
+            bool wanted = its->stripes == NULL;
             if (CEASE_SEED_BUG(BUG_STRIPES))
                 wanted = true;
             if (wanted) {
-                ceasei_store(&node->extra->stripes, stripes, RELEASE);
+                ceasei_store(&its->stripes, stripes, RELEASE);
                 stripes = NULL;
             }
         }
@@ -71,10 +77,10 @@ static void grow_stripes(struct ceasei_node *node)
     free(stripes);
 }
 
-static uint32_t choose_stripe(struct ceasei_node *up)
+uint32_t ceasei_choose_stripe(struct ceasei_node *up)
 {
     struct ceasei_thread *self = ceasei_thread_self();
-    if (CEASE_UNLIKELY(ceasei_lock_held(&up->home.lock))) {
+    if (ceasei_lock_held(&up->home.lock)) {
         /* not taken: shared: a thread without memory of its own, in the instant another has the lock */
         if (self->contended != up || self->shared) {
             self->contended = up;
@@ -83,60 +89,37 @@ static uint32_t choose_stripe(struct ceasei_node *up)
             grow_stripes(up);
         }
     }
-    struct ceasei_extra *extra = ceasei_load(&up->extra, ACQUIRE);
-    if (CEASE_LIKELY(extra == NULL || ceasei_load(&extra->stripes, ACQUIRE) == NULL))
+    struct ceasei_extra *extra = ceasei_extra_of(up);
+    if (extra == NULL || ceasei_load(&extra->stripes, ACQUIRE) == NULL)
         return 0;
     return 1 + self->number % ceasei_stripe_count();
 }
 
 /* ----- registering ----- */
 
-/* With the lock of one of up's lists held: true when children may be added, false when up has
- * ended. */
-static bool open_for_children(struct ceasei_node *up, struct ceasei_list **list, uint32_t stripe)
+bool ceasei_is_open(struct ceasei_node *up, struct ceasei_list *list, uint32_t word)
 {
-    for (;;) {
-        uint32_t word = ceasei_load(&up->word, SEQ_CST); /* I3 */
-        if (CEASE_LIKELY(word == 0) || (CEASE_SEED_BUG(BUG_DERIVE) && word == WORD_CLAIMED))
+    for (;; word = ceasei_load(&up->word, SEQ_CST)) { /* I3 */
+        if (word == 0 || (CEASE_SEED_BUG(BUG_DERIVE) && word == WORD_CLAIMED))
             return true;
         if (word & WORD_ENDED)
             return false;
-        ceasei_unlock(&(*list)->lock); /* claimed: not while a lock is held */
+        ceasei_unlock(&list->lock); /* claimed: not while a lock is held */
         (void)ceasei_settled_word(up);
-        ceasei_node_lock(up, *list = ceasei_list_at(up, stripe));
+        ceasei_node_lock(up, list);
     }
-}
-
-/* Puts a link into one of up's lists, the number of which is written to *ret_stripe first. With `kid` the list counts one
- * kid more, also when up has ended; then the answer is false, and the link stays out. */
-static bool add_to(struct ceasei_node *up, struct ceasei_link *link, uintptr_t tag, bool kid,
-                   uint16_t *ret_stripe)
-{
-    if (never_ends(up))
-        return true;
-    if (ceasei_load(&up->word, RELAXED) & WORD_LAZY)
-        ceasei_timer_arm(up);
-    uint32_t stripe = choose_stripe(up);
-    struct ceasei_list *list = ceasei_list_at(up, stripe);
-    ceasei_node_lock(up, list);
-    bool open = open_for_children(up, &list, stripe);
-    *ret_stripe = (uint16_t)stripe;
-    if (kid)
-        ceasei_store(&list->kids, list->kids + 1, RELAXED);
-    if (open)
-        ceasei_list_add(list, link, tag);
-    ceasei_unlock(&list->lock);
-    return open;
-}
-
-bool ceasei_register(struct ceasei_node *up, struct ceasei_node *child)
-{
-    return add_to(up, &child->link, 0, (child->hold & HOLD_KID) != 0, &child->stripe);
 }
 
 bool ceasei_register_other(struct ceasei_node *up, struct ceasei_merge *merge)
 {
-    return add_to(up, &merge->link, 1, false, &merge->stripe);
+    bool open;
+    if (never_ends(up))
+        return true;
+    struct ceasei_list *list = ceasei_enter_list(up, &merge->stripe, &open);
+    if (open)
+        ceasei_list_add(list, &merge->link, 1);
+    ceasei_unlock(&list->lock);
+    return open;
 }
 
 static void unlink_from(struct ceasei_node *up, uint32_t stripe, struct ceasei_link *link)
@@ -152,7 +135,7 @@ void ceasei_unlink(struct ceasei_node *node)
 {
     /* The stripe was written before the link: it is read after the link has been seen. */
     if (ceasei_load(&node->link.pprev, ACQUIRE) != NULL)
-        unlink_from(ceasei_up_of(node), node->stripe, &node->link);
+        unlink_from(ceasei_up_of(node), node->ctx.stripe, &node->link);
     if (node->ctx.kind != KIND_MERGE)
         return;
     struct ceasei_merge *merge = container_of_(node, struct ceasei_merge, node);
@@ -163,35 +146,12 @@ void ceasei_unlink(struct ceasei_node *node)
 bool ceasei_unkid(struct ceasei_node *node)
 {
     struct ceasei_node *up = ceasei_up_of(node);
-    struct ceasei_list *list = ceasei_list_at(up, node->stripe);
+    struct ceasei_list *list = ceasei_list_at(up, node->ctx.stripe);
     ceasei_node_lock(up, list);
     uint32_t kids = list->kids - 1;
     ceasei_store(&list->kids, kids, RELAXED);
     ceasei_unlock(&list->lock);
     return kids == KIDS_ORPHAN;
-}
-
-bool ceasei_leave(struct ceasei_node *node, bool *drop_parent)
-{
-    bool counted = (node->hold & HOLD_KID) != 0;
-    if (!counted && ceasei_load(&node->link.pprev, ACQUIRE) == NULL)
-        return ceasei_load(&node->ctx.refs, ACQUIRE) == 1;
-    struct ceasei_node *up = ceasei_up_of(node);
-    struct ceasei_list *list = ceasei_list_at(up, node->stripe);
-    ceasei_node_lock(up, list);
-    /* A walker takes its reference under this lock, so there is none, and there will be none. */
-    bool alone = ceasei_load(&node->ctx.refs, ACQUIRE) == 1;
-    if (CEASE_SEED_BUG(BUG_END))
-        alone = true;
-    uint32_t kids = list->kids;
-    if (alone && node->link.pprev != NULL)
-        ceasei_list_remove(&node->link);
-    if (alone && counted)
-        ceasei_store(&list->kids, --kids, RELAXED);
-    ceasei_unlock(&list->lock);
-    if (alone && counted)
-        *drop_parent = kids == KIDS_ORPHAN;
-    return alone;
 }
 
 size_t cease_child_count(const cease_ctx *ctx)
@@ -205,8 +165,9 @@ size_t cease_child_count(const cease_ctx *ctx)
         if (list == NULL)
             break;
         ceasei_node_lock(node, list);
-        if (i > 0 || (node->flags & FLAG_CALLBACKS) == 0)
-            for (uintptr_t at = list->items; at != 0; at = ceasei_untag(at)->next)
+        uintptr_t items = *ceasei_items_of(list);
+        if ((items & ITEMS_RUN) == 0)
+            for (uintptr_t at = items; at != 0; at = ceasei_untag(at)->next)
                 count += (ceasei_load(&ceasei_node_of_link(at)->word, RELAXED) & WORD_ENDED) == 0;
         if (i == 0 && (node->word & ~(uint32_t)WORD_LAZY) == 0)
             for (cease_watch *w = node->cause.over.watches; w != NULL; w = w->next_)

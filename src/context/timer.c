@@ -42,7 +42,7 @@ static struct shard {
 static void put(struct shard *shard, uint32_t index, struct entry entry)
 {
     shard->heap[index] = entry;
-    entry.node->timer_index = index;
+    entry.node->cause.over.timer_index = index;
 }
 
 static void sift_up(struct shard *shard, uint32_t index, struct entry entry)
@@ -84,7 +84,7 @@ static void publish_next(struct shard *shard)
 static void heap_remove(struct shard *shard, uint32_t index)
 {
     struct entry last = shard->heap[--shard->count];
-    shard->heap[index].node->timer_index = TIMER_NONE;
+    shard->heap[index].node->cause.over.timer_index = TIMER_NONE;
     if (index < shard->count) {
         if (index > 0 && last.when_ns < shard->heap[(index - 1) / ARITY].when_ns)
             sift_up(shard, index, last);
@@ -306,8 +306,8 @@ void ceasei_timer_disarm(struct ceasei_node *node)
 {
     struct shard *shard = &shards[node->ctx.shard];
     ceasei_lock(&shard->lock);
-    if (node->timer_index != TIMER_NONE)
-        heap_remove(shard, node->timer_index);
+    if (node->cause.over.timer_index != TIMER_NONE)
+        heap_remove(shard, node->cause.over.timer_index);
     ceasei_unlock(&shard->lock);
 }
 
@@ -359,7 +359,7 @@ static void disarm_all(struct shard *shard)
 {
     for (uint32_t i = 0; i < shard->count; i++) {
         struct ceasei_node *node = shard->heap[i].node;
-        node->timer_index = TIMER_NONE;
+        node->cause.over.timer_index = TIMER_NONE;
         node->ctx.shard = 0;
         if (node->word == 0)
             node->word = WORD_LAZY;

@@ -81,11 +81,12 @@ bool(cease_watch_add)(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *
 }
 
 /* Whether the callback of `w` runs at this moment, and in which run. Under the home lock. */
-static struct ceasei_run *run_of(const struct ceasei_node *node, const cease_watch *w)
+static struct ceasei_run *run_of(struct ceasei_node *node, const cease_watch *w)
 {
-    if ((node->flags & FLAG_CALLBACKS) == 0)
+    uintptr_t items = *ceasei_items_of(&node->home);
+    if ((items & ITEMS_RUN) == 0)
         return NULL;
-    struct ceasei_run *run = (struct ceasei_run *)node->home.items;
+    struct ceasei_run *run = (struct ceasei_run *)(items & ~ITEMS_TAGS);
     return run->current == w ? run : NULL;
 }
 

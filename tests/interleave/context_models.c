@@ -217,8 +217,9 @@ static void grow_stripes(cease_ctx *ctx)
 {
     struct ceasei_node *node = node_of(ctx);
     size_t size = (size_t)ceasei_stripe_count() * CEASEI_STRIPE_SIZE;
-    node->extra = ceasei_extra_new();
-    node->extra->stripes = memset(aligned_alloc(CEASEI_STRIPE_SIZE, size), 0, size);
+    struct ceasei_extra *extra = ceasei_extra_new();
+    extra->stripes = memset(aligned_alloc(CEASEI_STRIPE_SIZE, size), 0, size);
+    ceasei_extra_install(node, &extra);
 }
 
 static void make_striped(void)
