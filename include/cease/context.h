@@ -60,7 +60,9 @@
  *
  * Size. Nothing here recurses over the tree: a million levels end and are freed in a stack of 16 KiB.
  * No derivation, end, watch or removal on any context waits for more than 256 contexts of somebody
- * else's cancel.
+ * else's cancel. A context that can end takes 120 bytes; a thread
+ * keeps up to 64 freed ones for its next. Up to some hundred are blocks of malloc(); beyond that they
+ * come from slabs, which go back to the system when they are empty.
  *
  * Other frameworks. An end that happens elsewhere is pushed: give the foreign object a share
  * (cease_canceler_ref) and let it cancel that. Values that live elsewhere are pulled: see

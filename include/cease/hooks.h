@@ -247,8 +247,8 @@ typedef struct cease_ctx_info {
  */
 CEASE_PUBLIC void cease_inspect(const cease_ctx *ctx, cease_ctx_info *ret_info);
 
-/* Gives the memory that the calling thread keeps for its next contexts back to the system's
- * allocator.
+/* Gives the memory that the calling thread keeps for its next contexts back: to the system's
+ * allocator, or to the slabs, which are kept by the process up to a mebibyte when they are empty.
  *
  * Parks: no
  * Callers: any thread

@@ -80,6 +80,7 @@ enum explore_bug {
     BUG_POLL_CLOSE,
     BUG_UNGUARD,
     BUG_STALE,
+    BUG_EXTRA,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

@@ -153,7 +153,7 @@ enum { CEASEI_STRIPE_SIZE = 64 }; /* a stripe: a list in a cache line of its own
 /* What few nodes need. Made under the home lock, freed with the node. */
 struct ceasei_extra {
     uintptr_t items; /* under the home lock; atomic for looks: those of the home list */
-    int fd; /* atomic: the done fd; -1                                               */
+    int fd;          /* atomic: the done fd; -1                                               */
     uint8_t fd_generation;       /* set with fd       */
     struct ceasei_list *stripes; /* atomic: released once, under the home lock */
 };
@@ -250,13 +250,14 @@ void ceasei_unref(cease_ctx *ctx);
 void ceasei_release(cease_ctx *ctx); /* one reference; frees up the tree without recursion */
 
 /* registry.c: lists of children */
-uint32_t ceasei_choose_stripe(struct ceasei_node *up);
+uint32_t ceasei_choose_stripe(const struct ceasei_node *up);
+struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, uint32_t *ret_stripe);
 /* With the lock of one of up's lists held, and up's state word just read: whether it is open. Waits
  * out a claim, without the lock. */
 bool ceasei_is_open(struct ceasei_node *up, struct ceasei_list *list, uint32_t word);
 bool ceasei_register_other(struct ceasei_node *up, struct ceasei_merge *merge);
 void ceasei_unlink(struct ceasei_node *node); /* from its up, and a merge from both             */
-bool ceasei_unkid(struct ceasei_node *node); /* its parent counts it no more; true: the parent
+bool ceasei_unkid(struct ceasei_node *node);  /* its parent counts it no more; true: the parent
                                                 is an orphan, and the caller drops a reference  */
 uint32_t ceasei_stripe_count(void);
 struct ceasei_extra *ceasei_extra_new(void);
@@ -343,6 +344,14 @@ static inline cease_time ceasei_coarse_now(void)
     return (cease_time){(int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
 }
 
+enum { CEASEI_TICK_NS = 20 * 1000 * 1000 }; /* more than the coarse clock is ever behind */
+
+/* False: it certainly has not. Saves the reading of the exact clock for what is far away. */
+static inline bool ceasei_may_have_passed(cease_time deadline, cease_time coarse_now)
+{
+    return deadline.ns <= cease_time_add(coarse_now, cease_ns(CEASEI_TICK_NS)).ns;
+}
+
 static inline uint64_t ceasei_task_id(void)
 {
     const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
@@ -381,8 +390,19 @@ void ceasei_debug_fork(int phase);
             ceasei_debug_alive((ctx), (place), (what)); \
     } while (0)
 
+#if defined(CEASE_INTERLEAVE) || defined(__SANITIZE_ADDRESS__)
+#define CEASEI_CACHES 0 /* so that use after free is seen */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CEASEI_CACHES 0
+#endif
+#endif
+#ifndef CEASEI_CACHES
+#define CEASEI_CACHES 1
+#endif
+
 /* thread.c: what each thread keeps for itself */
-enum { CACHE_NODES = 64 };
+enum { CACHE_NODES = 64, CEASEI_BATCH = CACHE_NODES / 2 };
 struct ceasei_thread {
     void *nodes[CACHE_NODES]; /* freed nodes, for the next derivations */
     uint32_t node_count;
@@ -413,21 +433,16 @@ static inline struct ceasei_thread *ceasei_thread_self(void)
 void ceasei_thread_exit(struct ceasei_thread *self); /* gives back what it keeps */
 /* Memory of contexts: counted; blocks of up to a node's size come from the thread's cache. */
 void *ceasei_alloc_slow(struct ceasei_thread *self, size_t size);
-void ceasei_free_slow(struct ceasei_thread *self, void *ctx);
+void ceasei_free_slow(struct ceasei_thread *self, void *ctx, size_t size);
 void ceasei_threads_fork(int phase);
+
+/* pool.c: blocks of a node's size. A new one may come with others, for the cache of the thread. */
+void *ceasei_block_new(struct ceasei_thread *self);
+void ceasei_blocks_free(void **blocks, size_t count);
+void ceasei_pool_fork(int phase);
+
 /* Starts a thread of the library: small, and deaf to all asynchronous signals. */
 bool ceasei_start_thread(pthread_t *ret_thread, void *(*fn)(void *), void *arg);
-
-#if defined(CEASE_INTERLEAVE) || defined(__SANITIZE_ADDRESS__)
-#define CEASEI_CACHES 0 /* so that use after free is seen */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CEASEI_CACHES 0
-#endif
-#endif
-#ifndef CEASEI_CACHES
-#define CEASEI_CACHES 1
-#endif
 
 static inline void ceasei_count(uint64_t *counter)
 {
@@ -449,7 +464,7 @@ static inline void ceasei_free(void *ctx, size_t size)
     struct ceasei_thread *self = ceasei_thread_self();
     if (CEASE_UNLIKELY(!CEASEI_CACHES || size > sizeof(struct ceasei_node) ||
                        self->node_count >= self->node_limit)) {
-        ceasei_free_slow(self, ctx);
+        ceasei_free_slow(self, ctx, size);
         return;
     }
     ceasei_count(&self->freed);

@@ -72,7 +72,8 @@ void *ceasei_debug_alloc(size_t size)
 }
 
 /* A freed context shows the state of this one, which every look takes to the slow path. */
-static struct ceasei_node freed_node = {.ctx = {.kind = KIND_FREED}, .word = WORD_FREED | WORD_LAZY};
+static struct ceasei_node freed_node = {.ctx = {.kind = KIND_FREED},
+                                        .word = WORD_FREED | WORD_LAZY};
 
 void ceasei_debug_free(void *ctx)
 {

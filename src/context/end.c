@@ -25,8 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK_MAX = 256 };            /* nodes that a list's lock is held for            */
-enum { TICK_NS = 20 * 1000 * 1000 }; /* more than the coarse clock is ever behind */
+enum { CHUNK_MAX = 256 }; /* nodes that a list's lock is held for */
 
 static const char *usual_text(cease_error error)
 {
@@ -67,12 +66,12 @@ static bool claim(struct ceasei_node *node)
 static bool may_have_passed(const struct ceasei_node *node, cease_time coarse_now)
 {
     return (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0 &&
-           node->ctx.deadline.ns <= cease_time_add(coarse_now, cease_ns(TICK_NS)).ns;
+           ceasei_may_have_passed(node->ctx.deadline, coarse_now);
 }
 
-static void end_if_passed(struct ceasei_node *node)
+static void end_if_passed(struct ceasei_node *node, cease_time coarse_now)
 {
-    if (CEASE_UNLIKELY(may_have_passed(node, ceasei_coarse_now())) &&
+    if (CEASE_UNLIKELY(may_have_passed(node, coarse_now)) &&
         node->ctx.deadline.ns <= cease_now().ns)
         ceasei_end_by_deadline(node);
 }
@@ -211,7 +210,7 @@ static void mark(struct ceasei_run *run, struct ceasei_node *child, const struct
                  bool claimed)
 {
     if (!claimed)
-        end_if_passed(child);
+        end_if_passed(child, ceasei_coarse_now());
     if (!claimed && !claim(child)) {
         if (ceasei_settled_word(child) & WORD_ENDING)
             ceasei_fd_signal(child);
@@ -328,7 +327,8 @@ static void run_all_callbacks(struct ceasei_run *run)
 /* ----- ending ----- */
 
 /* By the claimer. A deadline's code and text were laid down at birth. */
-static inline void write_cause(struct ceasei_node *node, const struct ceasei_reason *reason)
+static inline void write_cause(struct ceasei_node *node, const struct ceasei_reason *reason,
+                               cease_time at)
 {
     cease_cause *own = &node->cause.own;
     own->error = reason->error;
@@ -345,13 +345,15 @@ static inline void write_cause(struct ceasei_node *node, const struct ceasei_rea
     if (reason->place != NULL)
         /* Atomic for cease_inspect, which looks without waiting; no step of the protocol. */
         __atomic_store_n(&own->place, reason->place, __ATOMIC_RELAXED);
-    own->at = ceasei_coarse_now();
+    own->at = at;
     ceasei_store(&own->task, ceasei_task_id(), RELAXED);
 }
 
 /* The root has children, watches or an fd. Its own watches move to the run: their place in the node
  * is the cause's. */
-static __attribute__((noinline)) void end_busy(struct ceasei_node *node, const struct ceasei_reason *reason, uint32_t bits)
+static __attribute__((noinline)) void end_busy(struct ceasei_node *node,
+                                               const struct ceasei_reason *reason, uint32_t bits,
+                                               cease_time at)
 {
     struct ceasei_run run = {.root = node};
     ceasei_ref(&node->ctx); /* a callback may end the share that this call came with */
@@ -360,7 +362,7 @@ static __attribute__((noinline)) void end_busy(struct ceasei_node *node, const s
     if (run.root_watches != NULL)
         run.root_watches->link_ = &run.root_watches;
     ceasei_unlock(&node->home.lock);
-    write_cause(node, reason);
+    write_cause(node, reason, at);
     publish(node, bits);
     walk(&run, node);
     ceasei_unlink(node);
@@ -381,43 +383,52 @@ static __attribute__((noinline)) void end_again(struct ceasei_node *node)
 }
 
 /* For a trace. With the claim held: the first thing that anybody could see of this end. */
-static inline void tell_end(const struct ceasei_node *node, const struct ceasei_reason *reason)
+static inline void tell_end(const struct ceasei_node *node, cease_error error,
+                            const cease_place *place)
 {
 #ifndef CEASE_INTERLEAVE
     cease_end_fn *fn = ceasei_load(&ceasei_on_end, ACQUIRE);
     if (CEASE_UNLIKELY(fn != NULL))
-        fn(&node->ctx, reason->error, reason->error == CEASE_EDEADLINE ? NULL : reason->place);
+        fn(&node->ctx, error, error == CEASE_EDEADLINE ? NULL : place);
 #else
     (void)node;
-    (void)reason;
+    (void)error;
+    (void)place;
 #endif
 }
 
-/* In line in each of its callers, with what they say. */
+/* In line in each of its callers, with what they say: by value, so that it comes to lie in memory for
+ * end_busy() only. */
 static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
-                                                      const struct ceasei_reason *reason)
+                                                      struct ceasei_reason reason)
 {
-    if (reason->error != CEASE_EDEADLINE && (ceasei_load(&node->word, RELAXED) & WORD_LAZY) != 0)
-        end_if_passed(node);
+    uint32_t word = ceasei_load(&node->word, RELAXED);
+    cease_time at = {0}; /* of a deadline it is known */
+    if (reason.error != CEASE_EDEADLINE && (word & WORD_ENDED) == 0) {
+        at = ceasei_coarse_now();
+        if (word & WORD_LAZY)
+            end_if_passed(node, at);
+    }
     bool cut_off = ceasei_is_older(&node->ctx) && node->ctx.kind != KIND_ROOT; /* perhaps */
     if (!claim(node)) {
         (void)ceasei_settled_word(node);
-        if (reason->text_owned)
-            free((char *)reason->text);
+        if (reason.text_owned)
+            free((char *)reason.text);
         if (cut_off)
             end_again(node);
         return false;
     }
-    tell_end(node, reason);
-    uint32_t bits = (reason->error == CEASE_EDEADLINE ? WORD_DEADLINE : 0) |
-                    (reason->text_owned ? WORD_TEXT : 0);
+    tell_end(node, reason.error, reason.place);
+    uint32_t bits =
+        (reason.error == CEASE_EDEADLINE ? WORD_DEADLINE : 0) | (reason.text_owned ? WORD_TEXT : 0);
     if (!ceasei_is_quiet(node)) {
-        end_busy(node, reason, bits);
+        struct ceasei_reason copy = reason;
+        end_busy(node, &copy, bits, at);
         return true;
     }
     if (CEASE_SEED_BUG(BUG_CANCEL))
         ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
-    write_cause(node, reason);
+    write_cause(node, &reason, at);
     ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
     if (node->ctx.kind == KIND_MERGE)
         ceasei_unlink(node); /* others stay until they are freed (I2) */
@@ -426,7 +437,7 @@ static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
 
 bool ceasei_end(struct ceasei_node *node, const struct ceasei_reason *reason)
 {
-    return end(node, reason);
+    return end(node, *reason);
 }
 
 void ceasei_end_by_deadline(struct ceasei_node *node)
@@ -440,7 +451,7 @@ void cease_cancel_at(cease_canceler *c, const cease_place *place)
         return;
     CEASEI_ALIVE((cease_ctx *)(void *)c, place, "cease_cancel");
     end(node_of_canceler(c),
-        &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED, .place = place});
+        (struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED, .place = place});
 }
 
 static void cancel_cause(cease_canceler *c, const cease_place *place, int code, const char *format,

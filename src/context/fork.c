@@ -74,11 +74,17 @@ static void prepare(void)
     ceasei_after_fork(FORK_PREPARE);
     ceasei_timers_fork(FORK_PREPARE);
     ceasei_debug_fork(FORK_PREPARE);
-    ceasei_threads_fork(FORK_PREPARE); /* last: its lock is taken under each of the others */
+    ceasei_threads_fork(FORK_PREPARE); /* its lock is taken under each of the others */
+#if CEASEI_CACHES
+    ceasei_pool_fork(FORK_PREPARE);
+#endif
 }
 
 static void in_parent(void)
 {
+#if CEASEI_CACHES
+    ceasei_pool_fork(FORK_PARENT);
+#endif
     ceasei_threads_fork(FORK_PARENT);
     ceasei_debug_fork(FORK_PARENT);
     ceasei_timers_fork(FORK_PARENT);
@@ -88,6 +94,9 @@ static void in_parent(void)
 static void in_child(void)
 {
     ceasei_generation++;
+#if CEASEI_CACHES
+    ceasei_pool_fork(FORK_CHILD);
+#endif
     ceasei_debug_fork(FORK_CHILD);
     ceasei_timers_fork(FORK_CHILD);
     ceasei_after_fork(FORK_CHILD);

@@ -17,7 +17,8 @@
 static inline struct ceasei_extra *ceasei_extra_of(const struct ceasei_node *node)
 {
     uintptr_t items = ceasei_load(&node->home.items, ACQUIRE);
-    return CEASE_UNLIKELY(items & ITEMS_EXTRA) ? (struct ceasei_extra *)(items & ~ITEMS_TAGS) : NULL;
+    return CEASE_UNLIKELY(items & ITEMS_EXTRA) ? (struct ceasei_extra *)(items & ~ITEMS_TAGS)
+                                               : NULL;
 }
 
 /* Where the items of a list are, under its lock. */
@@ -103,15 +104,16 @@ static inline struct ceasei_node *ceasei_up_of(const struct ceasei_node *node)
 static inline struct ceasei_list *ceasei_enter_list(struct ceasei_node *up, uint32_t *ret_stripe,
                                                     bool *ret_open)
 {
-    struct ceasei_list *list = &up->home;
     if (ceasei_load(&up->word, RELAXED) & WORD_LAZY)
         ceasei_timer_arm(up);
+    struct ceasei_list *list = &up->home;
     *ret_stripe = 0;
-    if (CEASE_UNLIKELY(ceasei_lock_held(&list->lock) || ceasei_extra_of(up) != NULL)) {
-        *ret_stripe = ceasei_choose_stripe(up);
-        list = ceasei_list_at(up, *ret_stripe);
-    }
-    ceasei_node_lock(up, list);
+    if (CEASE_UNLIKELY(ceasei_extra_of(up) != NULL))
+        list = ceasei_list_at(up, *ret_stripe = ceasei_choose_stripe(up));
+    if (ceasei_is_older(&up->ctx))
+        ceasei_adopt(up);
+    if (CEASE_UNLIKELY(ceasei_lock_told(&list->lock)) && *ret_stripe == 0)
+        list = ceasei_leave_contended(up, ret_stripe);
     uint32_t word = ceasei_load(&up->word, SEQ_CST); /* I3 */
     *ret_open = CEASE_LIKELY(word == 0) || ceasei_is_open(up, list, word);
     return list;

@@ -46,7 +46,7 @@ void ceasei_extra_install(struct ceasei_node *node, struct ceasei_extra **extra)
     /* In this order, so that a fork finds the forward pointers whole. */
     (*extra)->items = items;
     ceasei_store(&node->home.items, (uintptr_t)*extra | ITEMS_EXTRA, RELEASE);
-    if (items != 0 && (items & ITEMS_RUN) == 0)
+    if (items != 0 && (items & ITEMS_RUN) == 0 && !CEASE_SEED_BUG(BUG_EXTRA))
         ceasei_store(&ceasei_untag(items)->pprev, &(*extra)->items, RELEASE);
     *extra = NULL;
 }
@@ -77,22 +77,34 @@ static void grow_stripes(struct ceasei_node *node)
     free(stripes);
 }
 
-uint32_t ceasei_choose_stripe(struct ceasei_node *up)
+/* Of a node that has an extra. */
+uint32_t ceasei_choose_stripe(const struct ceasei_node *up)
+{
+    if (ceasei_load(&ceasei_extra_of(up)->stripes, ACQUIRE) == NULL)
+        return 0;
+    return 1 + ceasei_thread_self()->number % ceasei_stripe_count();
+}
+
+/* The home lock is held, and has been waited for. When this thread has waited for it CONTENDED_MAX
+ * times in a row, the node grows stripes; the list that is locked now is returned. */
+struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, uint32_t *ret_stripe)
 {
     struct ceasei_thread *self = ceasei_thread_self();
-    if (ceasei_lock_held(&up->home.lock)) {
-        /* not taken: shared: a thread without memory of its own, in the instant another has the lock */
-        if (self->contended != up || self->shared) {
-            self->contended = up;
-            self->contended_count = 0;
-        } else if (++self->contended_count == CONTENDED_MAX && ceasei_list_at(up, 1) == NULL) {
-            grow_stripes(up);
-        }
+    struct ceasei_list *list = &up->home;
+    /* not taken: shared: a thread without memory of its own, in the instant another has the lock */
+    if (self->contended != up || self->shared) {
+        self->contended = up;
+        self->contended_count = 0;
+        return list;
     }
-    struct ceasei_extra *extra = ceasei_extra_of(up);
-    if (extra == NULL || ceasei_load(&extra->stripes, ACQUIRE) == NULL)
-        return 0;
-    return 1 + self->number % ceasei_stripe_count();
+    if (++self->contended_count != CONTENDED_MAX || ceasei_list_at(up, 1) != NULL)
+        return list;
+    ceasei_unlock(&list->lock);
+    grow_stripes(up);
+    if (ceasei_extra_of(up) != NULL)
+        list = ceasei_list_at(up, *ret_stripe = ceasei_choose_stripe(up));
+    ceasei_node_lock(up, list);
+    return list;
 }
 
 /* ----- registering ----- */

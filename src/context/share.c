@@ -47,7 +47,7 @@ static inline bool leave(struct ceasei_node *node, bool *ret_drop_parent)
  * knows it. With its parent's lock held no walker reaches it, so it needs no state of its own any
  * more: it is taken off and freed. Not while a timer watches it: only who has claimed a node may take
  * it off that. */
-static bool discard(struct ceasei_node *node)
+static inline __attribute__((always_inline)) bool discard(struct ceasei_node *node)
 {
     uint32_t word = ceasei_load(&node->word, RELAXED);
     if (ceasei_load(&node->ctx.refs, ACQUIRE) != 1 || node->ctx.kind == KIND_MERGE ||
@@ -77,6 +77,19 @@ static bool discard(struct ceasei_node *node)
     return true;
 }
 
+/* What discard() leaves: the context is ended like any other, then the share is given back. */
+static __attribute__((noinline)) void end_share(struct ceasei_node *node, bool last)
+{
+    if ((ceasei_load(&node->word, ACQUIRE) & WORD_DONE) == 0) {
+        ceasei_end(node,
+                   &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED});
+        if (last && has_timer(node) && discard(node))
+            return;
+    }
+    if (ceasei_sub(&node->shares, 1, ACQ_REL) == 1 && (last || !CEASE_SEED_BUG(BUG_SHARES)))
+        ceasei_release(&node->ctx);
+}
+
 void cease_end(cease_canceler *c)
 {
     if (c == NULL)
@@ -86,14 +99,6 @@ void cease_end(cease_canceler *c)
     if (node->ctx.kind == KIND_ROOT)
         return;
     bool last = ceasei_load(&node->shares, ACQUIRE) == 1;
-    if (last && discard(node))
-        return;
-    if ((ceasei_load(&node->word, ACQUIRE) & WORD_DONE) == 0) {
-        ceasei_end(node,
-                   &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED});
-        if (last && has_timer(node) && discard(node))
-            return;
-    }
-    if (ceasei_sub(&node->shares, 1, ACQ_REL) == 1 && (last || !CEASE_SEED_BUG(BUG_SHARES)))
-        ceasei_release(&node->ctx);
+    if (!last || !discard(node))
+        end_share(node, last);
 }

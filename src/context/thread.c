@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifndef CEASE_INTERLEAVE
 __thread struct ceasei_thread *ceasei_thread_current;
@@ -61,8 +62,9 @@ void ceasei_thread_exit(struct ceasei_thread *self)
 {
     if (self->shared)
         return;
-    while (self->node_count > 0)
-        free(self->nodes[--self->node_count]);
+#if CEASEI_CACHES
+    ceasei_blocks_free(self->nodes, self->node_count);
+#endif
     pthread_mutex_lock(&threads.mutex);
     threads.made += self->made;
     threads.freed += self->freed;
@@ -137,21 +139,41 @@ static void count(uint64_t *counter, const struct ceasei_thread *self)
 
 void *ceasei_alloc_slow(struct ceasei_thread *self, size_t size)
 {
-    /* A small block serves any small context later. */
-    size_t least = CEASEI_CACHES ? sizeof(struct ceasei_node) : 0;
-    if (size < least)
-        size = least;
-    void *ctx = CEASE_UNLIKELY(ceasei_debug) ? ceasei_debug_alloc(size) : malloc(size);
+    void *ctx;
+    if (CEASE_UNLIKELY(ceasei_debug))
+        ctx = ceasei_debug_alloc(size);
+#if CEASEI_CACHES
+    else if (size <= sizeof(struct ceasei_node))
+        ctx = ceasei_block_new(self); /* which serves any small context later */
+#endif
+    else
+        ctx = malloc(size);
     if (ctx != NULL)
         count(&self->made, self);
     return ctx;
 }
 
-void ceasei_free_slow(struct ceasei_thread *self, void *ctx)
+void ceasei_free_slow(struct ceasei_thread *self, void *ctx, size_t size)
 {
     count(&self->freed, self);
-    if (CEASE_UNLIKELY(ceasei_debug))
+    if (CEASE_UNLIKELY(ceasei_debug)) {
         ceasei_debug_free(ctx);
-    else
-        free(ctx);
+        return;
+    }
+#if CEASEI_CACHES
+    if (size <= sizeof(struct ceasei_node)) {
+        if (self->node_limit < CEASEI_BATCH) {
+            ceasei_blocks_free(&ctx, 1);
+            return;
+        }
+        /* The cache is full: its older half goes, and there is room for this one and more. */
+        ceasei_blocks_free(self->nodes, CEASEI_BATCH);
+        self->node_count -= CEASEI_BATCH;
+        memmove(self->nodes, self->nodes + CEASEI_BATCH, self->node_count * sizeof *self->nodes);
+        self->nodes[self->node_count++] = ctx;
+        return;
+    }
+#endif
+    (void)size;
+    free(ctx);
 }

@@ -276,7 +276,8 @@ void ceasei_timer_arm(struct ceasei_node *node)
 {
     struct shard *shard = &shards[node->ctx.shard];
     int64_t when_ns = node->ctx.deadline.ns;
-    if (when_ns <= cease_now().ns) {
+    if (ceasei_may_have_passed(node->ctx.deadline, ceasei_coarse_now()) &&
+        when_ns <= cease_now().ns) {
         ceasei_end_by_deadline(node);
         return;
     }

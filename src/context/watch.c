@@ -13,8 +13,6 @@ void ceasei_watch_unlink(cease_watch *w)
     ceasei_store(w->link_, w->next_, RELEASE); /* a list's head is looked at without the lock */
     if (w->next_ != NULL)
         w->next_->link_ = w->link_;
-    w->next_ = NULL;
-    w->link_ = NULL;
 }
 
 static void watch_link(struct ceasei_node *node, cease_watch *w)
@@ -51,8 +49,6 @@ bool cease_watch_add_at(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void
     w->fn_ = fn;
     w->arg_ = arg;
     w->place_ = place;
-    w->next_ = NULL;
-    w->link_ = NULL;
     if (never_ends(node)) {
         w->state_ = WATCH_NEVER;
         return true;

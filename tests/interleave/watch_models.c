@@ -330,6 +330,54 @@ MODEL(fd_error_cancel, .setup = make_fd, .threads = {error_then_fd, fd_then_erro
 MODEL(fd_error_cancel_above, .setup = make_fd_below,
       .threads = {error_then_fd, fd_then_error, cancel_above}, .check = check_fd);
 
+/* The first fd of a node moves its list of children into the node's extra: while one leaves, one
+ * comes, one is walked over, and while its callbacks run. */
+static void make_parent(void)
+{
+    make_root();
+    child = cease_with_cancel(root, &child_stop);
+}
+
+static void end_child(void)
+{
+    cease_end(child_stop);
+    child_stop = NULL;
+}
+
+static void derive_and_end(void)
+{
+    cease_canceler *stop;
+    (void)cease_with_cancel(root, &stop);
+    cease_end(stop);
+}
+
+static void check_fd_open(void)
+{
+    EXPLORE_CHECK(cease_done_fd(root) == (int)fd_seen);
+    EXPLORE_CHECK(!explore_fd_readable((int)fd_seen));
+    EXPLORE_CHECK(cease_child_count(root) == 0);
+    end_all();
+}
+
+static void check_fd_and_child(void)
+{
+    if (child_stop != NULL)
+        EXPLORE_CHECK(cease_done(child));
+    check_fd();
+}
+
+MODEL(fd_take_child_leaves, .setup = make_parent, .threads = {take_fd, end_child},
+      .check = check_fd_open, .mutants_found_min = 2,
+      .seeds = {{BUG_EXTRA, false, "the first child is left behind when its list moves"}});
+MODEL(fd_take_child_comes, .setup = make_root, .threads = {take_fd, derive_and_end},
+      .check = check_fd_open, .mutants_found_min = 2);
+MODEL(fd_take_child_is_cancelled, .setup = make_parent, .threads = {take_fd, cancel},
+      .check = check_fd_and_child, .mutants_found_min = 2);
+MODEL(fd_take_child_leaves_cancel, .setup = make_parent, .threads = {take_fd, end_child, cancel},
+      .check = check_fd_and_child);
+MODEL(fd_take_in_callbacks, .setup = make_watched, .threads = {take_fd, cancel},
+      .check = check_fd_and_child);
+
 static void background_fd(void)
 {
     int fd = cease_done_fd(cease_background());
