@@ -40,6 +40,11 @@ race-pg: ## a million queries with random cancels on a real PostgreSQL: N=100000
 	@tools/setup build test full && tools/build test
 	@CEASE_RACE=$(or $(N),1000000) build/test/tests/pg/pg_race_test --limit=7200 -v
 
+.PHONY: race-redis
+race-redis: ## a million commands with random cancels on a real Redis: N=1000000
+	@tools/setup build test full && tools/build test
+	@CEASE_RACE=$(or $(N),1000000) build/test/tests/redis/redis_race_test --limit=7200 -v
+
 .PHONY: coverage
 coverage: ## which branches of the core its tests take; ARGS=--strict fails when one has no reason
 	@tools/coverage $(ARGS) $(T)
