@@ -28,10 +28,8 @@ int64_t bench_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-void bench_need(bool ok, const char *what)
+void bench_failed(const char *what)
 {
-    if (ok)
-        return;
     fprintf(stderr, "bench: failed: %s\n", what);
     exit(1);
 }
@@ -103,9 +101,13 @@ double bench_measure(bench_fn *fn)
     uint64_t n = 1;
     int64_t took;
     for (;; n *= 2) {
-        int64_t from = bench_now_ns();
-        fn(n);
-        took = bench_now_ns() - from;
+        took = INT64_MAX;
+        for (int twice = 0; twice < 2; twice++) { /* the faster: somebody else may have been on */
+            int64_t from = bench_now_ns();
+            fn(n);
+            int64_t once = bench_now_ns() - from;
+            took = once < took ? once : took;
+        }
         if (took > ROUND_NS / 4)
             break;
     }

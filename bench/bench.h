@@ -47,8 +47,13 @@ void bench_register(struct bench *b);
     BENCH_(bench_name, #bench_name, 0, run, unit, question)
 
 int64_t bench_now_ns(void);
+void bench_failed(const char *what) __attribute__((noreturn));
 /* Stops the program with a message when `ok` is false: a bench that went wrong has no figure. */
-void bench_need(bool ok, const char *what);
+static inline void bench_need(bool ok, const char *what)
+{
+    if (__builtin_expect(!ok, 0)) /* inline: it stands in every loop */
+        bench_failed(what);
+}
 /* The resident memory of this process, in bytes. */
 double bench_resident(void);
 /* The median in ns, as main() takes it: for a bench that prepares something first. */

@@ -147,23 +147,25 @@ static void chan_pingpong_ctx(uint64_t n)
     cease_end(stop);
 }
 
-static cease_error drain(cease_ctx *ctx, void *arg)
+static cease_error drain(cease_ctx *unused, void *arg)
 {
     uint64_t n = *(uint64_t *)arg, value;
-    (void)ctx;
+    cease_ctx *ctx = cease_background();
+    (void)unused;
     while (n-- > 0)
-        bench_need(cease_chan_recv(cease_background(), there, &value) == CEASE_OK, "recv");
+        bench_need(cease_chan_recv(ctx, there, &value) == CEASE_OK, "recv");
     return CEASE_OK;
 }
 
 static void fill(uint64_t n)
 {
     uint64_t value = 7;
+    cease_ctx *ctx = cease_background();
     there = cease_chan_new(sizeof value, 128);
     cease_group *g = cease_group_new(cease_background(), NULL);
     bench_need(cease_group_go(g, drain, &n) == CEASE_OK, "cease_group_go");
     for (uint64_t i = 0; i < n; i++)
-        bench_need(cease_chan_send(cease_background(), there, &value) == CEASE_OK, "send");
+        bench_need(cease_chan_send(ctx, there, &value) == CEASE_OK, "send");
     bench_need(cease_group_wait(g) == CEASE_OK, "cease_group_wait");
     cease_group_free(g);
     cease_chan_unref(there);
@@ -178,12 +180,13 @@ static void chan_buffered(uint64_t n)
 
 static cease_chan *four[4];
 
-static cease_error send_in_turn(cease_ctx *ctx, void *arg)
+static cease_error send_in_turn(cease_ctx *unused, void *arg)
 {
     uint64_t n = *(uint64_t *)arg, value = 7;
-    (void)ctx;
+    cease_ctx *ctx = cease_background();
+    (void)unused;
     for (uint64_t i = 0; i < n; i++)
-        bench_need(cease_chan_send(cease_background(), four[i & 3], &value) == CEASE_OK, "send");
+        bench_need(cease_chan_send(ctx, four[i & 3], &value) == CEASE_OK, "send");
     return CEASE_OK;
 }
 

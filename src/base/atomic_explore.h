@@ -71,6 +71,8 @@ enum explore_bug {
     BUG_STEAL,
     BUG_SLEEP,
     BUG_SEARCH,
+    BUG_BIAS_FENCE,
+    BUG_BIAS_WAIT,
     BUG_MUTEX,
     BUG_SEMAPHORE,
     BUG_COND,

@@ -220,6 +220,7 @@ cease_error ceasei_fd_try_lock(struct ceasei_fd *fd, enum ceasei_poll_direction 
 
 cease_error ceasei_fd_lock(cease_ctx *ctx, struct ceasei_fd *fd, enum ceasei_poll_direction d)
 {
+    ceasei_spend(); /* every call that may park begins here */
     cease_error e = cease_err(ctx);
     if (e != CEASE_OK) {
         return e;

@@ -3,7 +3,7 @@
  * chan.c: channels.
  *
  * The idea: a ring of values, a queue of parked senders, a queue of parked receivers, one small
- * lock. A value goes straight between the sender's and the receiver's memory when one of them is
+ * lock, which is its worker's own while nobody else comes (bias.h). A value goes straight between the sender's and the receiver's memory when one of them is
  * parked; who parks leaves a node on its own stack, so nothing is ever allocated after the birth,
  * and a call that completes at once never touches its context beyond the check on entry.
  *
@@ -31,6 +31,7 @@
 #include "runtime/chan.h"
 
 #include "base/panic.h"
+#include "runtime/queue.h"
 #include "runtime/task.h"
 
 #include <stdlib.h>
@@ -86,23 +87,26 @@ static inline struct ceasei_chan_node *queue_claim(struct ceasei_chan_queue *q)
     return NULL;
 }
 
-static inline unsigned char *slot(struct cease_chan *ch, size_t i)
+static inline size_t after(const struct cease_chan *ch, size_t at)
 {
-    size_t at = ch->head + i;
-    return ch->ring + (at < ch->capacity ? at : at - ch->capacity) * ch->element_size;
+    at += ch->element_size;
+    return at < ch->bytes ? at : 0;
 }
 
 static inline void ring_push(struct cease_chan *ch, const void *value)
 {
-    copy(slot(ch, ch->count), value, ch->element_size);
+    size_t at = ch->tail;
     ch->count++;
+    ch->tail = after(ch, at);
+    copy(ch->ring + at, value, ch->element_size);
 }
 
 static inline void ring_pop(struct cease_chan *ch, void *ret_value)
 {
-    copy(ret_value, slot(ch, 0), ch->element_size);
-    ch->head = ch->head + 1 < ch->capacity ? ch->head + 1 : 0;
+    size_t at = ch->head;
     ch->count--;
+    ch->head = after(ch, at);
+    copy(ret_value, ch->ring + at, ch->element_size);
 }
 
 cease_error ceasei_chan_send_now(struct cease_chan *ch, const void *value, cease_parker **ret_wake)
@@ -151,31 +155,36 @@ void ceasei_chan_enqueue(struct cease_chan *ch, struct ceasei_chan_node *n, bool
     queue_push(sends ? &ch->senders : &ch->receivers, n);
 }
 
-void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
+void ceasei_chan_unlink(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
 {
-    ceasei_lock(&ch->lock);
     if (n->linked) {
         queue_unlink(sends ? &ch->senders : &ch->receivers, n);
     }
-    ceasei_unlock(&ch->lock);
 }
 
-/* Enters with the lock held, gives it back, waits. The node is in `value`'s owner's frame: a
+void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
+{
+    uintptr_t *hold = ceasei_bias_lock(&ch->lock);
+    ceasei_chan_unlink(ch, n, sends);
+    ceasei_bias_unlock(&ch->lock, hold);
+}
+
+/* Enters with the lock held (by `hold`), gives it back, waits. The node is in `value`'s owner's frame: a
  * sender's value is only read, which the cast hides. */
 static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struct cease_chan *ch,
-                                                           void *value, bool sends)
+                                                           void *value, bool sends, uintptr_t *hold)
 {
     struct ceasei_waiter w;
     struct ceasei_chan_node n = {.waiter = &w, .value = value, .claim_as = CEASEI_BY_PEER};
-    ceasei_waiter_init(&w);
+    ceasei_waiter_init_for(&w, ceasei_queue_self());
     w.sole = ceasei_never_ends(ctx);
     if (CEASE_SEED_BUG(BUG_CHAN)) {
-        ceasei_unlock(&ch->lock);
-        ceasei_lock(&ch->lock);
+        ceasei_bias_unlock(&ch->lock, hold);
+        hold = ceasei_bias_lock(&ch->lock);
     }
-    ceasei_chan_enqueue(ch, &n, sends);
+    queue_push(sends ? &ch->senders : &ch->receivers, &n);
     ceasei_waits(w.parker.owner, ctx, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
-    ceasei_unlock(&ch->lock);
+    ceasei_bias_unlock(&ch->lock, hold);
     if (ceasei_waiter_wait(&w, ctx) == CEASEI_BY_CTX) {
         ceasei_chan_dequeue(ch, &n, sends);
         return cease_err(ctx);
@@ -186,15 +195,17 @@ static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struc
 CEASE_PUBLIC cease_chan *cease_chan_new(size_t element_size, size_t capacity)
 {
     size_t bytes;
+    size_t all;
     if (__builtin_mul_overflow(element_size, capacity, &bytes) ||
-        __builtin_add_overflow(bytes, sizeof(struct cease_chan), &bytes)) {
+        __builtin_add_overflow(bytes, sizeof(struct cease_chan), &all)) {
         return NULL;
     }
-    struct cease_chan *ch = malloc(bytes);
+    struct cease_chan *ch = malloc(all);
     if (!ch) {
         return NULL;
     }
-    *ch = (struct cease_chan){.refs = 1, .element_size = element_size, .capacity = capacity};
+    *ch = (struct cease_chan){
+        .refs = 1, .element_size = element_size, .bytes = bytes, .capacity = capacity};
     return ch;
 }
 
@@ -214,8 +225,9 @@ CEASE_PUBLIC cease_chan *cease_chan_unref(cease_chan *ch)
     }
     ceasei_assert(!ch->senders.first && !ch->receivers.first);
     if (ch->drop) {
-        for (size_t i = 0; i < ch->count; i++) {
-            ch->drop(slot(ch, i));
+        for (; ch->count > 0; ch->count--) {
+            ch->drop(ch->ring + ch->head);
+            ch->head = after(ch, ch->head);
         }
     }
     free(ch);
@@ -229,42 +241,102 @@ CEASE_PUBLIC void cease_chan_on_drop(cease_chan *ch, void (*fn)(void *value))
     }
 }
 
-CEASE_PUBLIC cease_error cease_chan_send(cease_ctx *ctx, cease_chan *ch, const void *value)
+/* The two calls are written for the case that the channel is this worker's own and its context is open:
+ * then little is looked at, and nothing is locked. */
+
+/* With the channel held, which is given back. */
+static __attribute__((noinline)) cease_error send_held(cease_ctx *ctx, struct cease_chan *ch,
+                                                       const void *value, uintptr_t *hold)
 {
-    cease_error e = ceasei_enter(ctx, __func__);
-    if (CEASE_UNLIKELY(e || !ch)) {
-        return e ? e : CEASE_ENOMEM;
-    }
     cease_parker *wake = NULL;
-    ceasei_lock(&ch->lock);
-    e = ceasei_chan_send_now(ch, value, &wake);
+    cease_error e = ceasei_chan_send_now(ch, value, &wake);
     if (e == CEASE_EAGAIN) {
-        return wait_for_peer(ctx, ch, (void *)(uintptr_t)value, true);
+        return wait_for_peer(ctx, ch, (void *)(uintptr_t)value, true, hold);
     }
-    ceasei_unlock(&ch->lock);
+    ceasei_bias_unlock(&ch->lock, hold);
     if (wake) {
-        ceasei_wake(wake);
+        ceasei_queue_wake(wake);
     }
     return e;
 }
 
-CEASE_PUBLIC cease_error cease_chan_recv(cease_ctx *ctx, cease_chan *ch, void *ret_value)
+static __attribute__((noinline)) cease_error send(cease_ctx *ctx, struct cease_chan *ch,
+                                                  const void *value)
 {
-    cease_error e = ceasei_enter(ctx, __func__);
+    ceasei_spend();
+    cease_error e = ceasei_enter(ctx, "cease_chan_send");
     if (CEASE_UNLIKELY(e || !ch)) {
         return e ? e : CEASE_ENOMEM;
     }
-    cease_parker *wake = NULL;
-    ceasei_lock(&ch->lock);
-    e = ceasei_chan_recv_now(ch, ret_value, &wake);
-    if (e == CEASE_EAGAIN) {
-        return wait_for_peer(ctx, ch, ret_value, false);
+    return send_held(ctx, ch, value, ceasei_bias_lock(&ch->lock));
+}
+
+CEASE_PUBLIC cease_error cease_chan_send(cease_ctx *ctx, cease_chan *ch, const void *value)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w && ctx && ch && ceasei_is_open(ctx) && w->budget > 1)) {
+        uintptr_t *hold = ceasei_bias_enter(w, (uintptr_t)&ch->lock);
+        if (CEASE_LIKELY(ceasei_bias_is_mine(&ch->lock, w))) {
+            w->budget--;
+            if (ch->count >= ch->capacity || ch->receivers.first) {
+                return send_held(ctx, ch, value, hold);
+            }
+            ring_push(ch, value);
+            ceasei_bias_leave(hold);
+            return CEASE_OK;
+        }
+        ceasei_bias_leave(hold);
     }
-    ceasei_unlock(&ch->lock);
+    return send(ctx, ch, value);
+}
+
+/* With the channel held, which is given back. */
+static __attribute__((noinline)) cease_error recv_held(cease_ctx *ctx, struct cease_chan *ch,
+                                                       void *ret_value, uintptr_t *hold)
+{
+    cease_parker *wake = NULL;
+    cease_error e = ceasei_chan_recv_now(ch, ret_value, &wake);
+    if (e == CEASE_EAGAIN) {
+        return wait_for_peer(ctx, ch, ret_value, false, hold);
+    }
+    ceasei_bias_unlock(&ch->lock, hold);
     if (wake) {
-        ceasei_wake(wake);
+        ceasei_queue_wake(wake);
     }
     return e;
+}
+
+static __attribute__((noinline)) cease_error recv(cease_ctx *ctx, struct cease_chan *ch,
+                                                  void *ret_value)
+{
+    ceasei_spend();
+    cease_error e = ceasei_enter(ctx, "cease_chan_recv");
+    if (CEASE_UNLIKELY(e || !ch)) {
+        return e ? e : CEASE_ENOMEM;
+    }
+    return recv_held(ctx, ch, ret_value, ceasei_bias_lock(&ch->lock));
+}
+
+CEASE_PUBLIC cease_error cease_chan_recv(cease_ctx *ctx, cease_chan *ch, void *ret_value)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w && ctx && ch && ceasei_is_open(ctx) && w->budget > 1)) {
+        uintptr_t *hold = ceasei_bias_enter(w, (uintptr_t)&ch->lock);
+        if (CEASE_LIKELY(ceasei_bias_is_mine(&ch->lock, w))) {
+            w->budget--;
+            if (ch->senders.first || ch->closed) {
+                return recv_held(ctx, ch, ret_value, hold);
+            }
+            if (ch->count == 0) {
+                return wait_for_peer(ctx, ch, ret_value, false, hold);
+            }
+            ring_pop(ch, ret_value);
+            ceasei_bias_leave(hold);
+            return CEASE_OK;
+        }
+        ceasei_bias_leave(hold);
+    }
+    return recv(ctx, ch, ret_value);
 }
 
 CEASE_PUBLIC cease_error cease_chan_try_send(cease_chan *ch, const void *value)
@@ -273,9 +345,9 @@ CEASE_PUBLIC cease_error cease_chan_try_send(cease_chan *ch, const void *value)
         return CEASE_ENOMEM;
     }
     cease_parker *wake = NULL;
-    ceasei_lock(&ch->lock);
+    uintptr_t *hold = ceasei_bias_lock(&ch->lock);
     cease_error e = ceasei_chan_send_now(ch, value, &wake);
-    ceasei_unlock(&ch->lock);
+    ceasei_bias_unlock(&ch->lock, hold);
     if (wake) {
         ceasei_wake(wake);
     }
@@ -288,9 +360,9 @@ CEASE_PUBLIC cease_error cease_chan_try_recv(cease_chan *ch, void *ret_value)
         return CEASE_ENOMEM;
     }
     cease_parker *wake = NULL;
-    ceasei_lock(&ch->lock);
+    uintptr_t *hold = ceasei_bias_lock(&ch->lock);
     cease_error e = ceasei_chan_recv_now(ch, ret_value, &wake);
-    ceasei_unlock(&ch->lock);
+    ceasei_bias_unlock(&ch->lock, hold);
     if (wake) {
         ceasei_wake(wake);
     }
@@ -314,11 +386,12 @@ CEASE_PUBLIC void cease_chan_close(cease_chan *ch)
         return;
     }
     struct ceasei_chan_node *chain = NULL;
-    ceasei_lock(&ch->lock);
+    uintptr_t *hold = ceasei_bias_lock(&ch->lock);
     ch->closed = true;
+    ch->capacity = 0; /* nothing goes in any more, and the fast path looks at nothing else */
     claim_all(&ch->senders, &chain);
     claim_all(&ch->receivers, &chain);
-    ceasei_unlock(&ch->lock);
+    ceasei_bias_unlock(&ch->lock, hold);
     /* The caller's reference may be all that is left of the channel now; it is not touched again.
      */
     while (chain) {

@@ -5,7 +5,7 @@
 #ifndef CEASE_RUNTIME_CHAN_H
 #define CEASE_RUNTIME_CHAN_H
 
-#include "base/lock.h"
+#include "runtime/bias.h"
 #include "runtime/wait.h"
 
 #include <cease/chan.h>
@@ -27,12 +27,14 @@ struct ceasei_chan_queue {
 };
 
 struct cease_chan {
-    struct ceasei_lock lock;
-    uint32_t refs;                               /* atomic */
-    size_t element_size;                         /* set at birth, bytes */
-    size_t capacity;                             /* set at birth, elements */
-    void (*drop)(void *value);                   /* set before the channel is shared */
-    size_t head, count;                          /* under lock: the oldest value, and how many */
+    struct ceasei_bias lock;
+    uint32_t refs;             /* atomic */
+    size_t element_size;       /* set at birth, bytes */
+    size_t bytes;              /* set at birth: of the ring */
+    size_t capacity;           /* elements; set at birth, under lock: 0 when closed */
+    void (*drop)(void *value); /* set before the channel is shared */
+    size_t head, tail,
+        count; /* under lock: where the oldest value is, and the next goes; how many */
     struct ceasei_chan_queue senders, receivers; /* under lock, oldest first */
     bool closed;                                 /* under lock, once */
     _Alignas(16) unsigned char ring[];
@@ -46,7 +48,10 @@ cease_error ceasei_chan_recv_now(struct cease_chan *ch, void *ret_value, cease_p
 /* Under the lock: queues a node. */
 void ceasei_chan_enqueue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends);
 
-/* Takes the lock: unqueues a node unless that has happened. Afterwards nobody claims through it. */
+/* Under the lock: unqueues a node unless that has happened. Afterwards nobody claims through it. */
+void ceasei_chan_unlink(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends);
+
+/* Takes the lock for that. */
 void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends);
 
 #endif

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/park.h"
+#include "runtime/wait.h"
 
 #include "base/atomic.h"
+
+const uint32_t *ceasei_never_word;
+
+__attribute__((constructor)) static void find_never_word(void)
+{
+    ceasei_never_word = *(const uint32_t *const *)(const void *)cease_background();
+}
 
 void ceasei_park(cease_parker *p)
 {

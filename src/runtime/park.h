@@ -62,12 +62,22 @@ void ceasei_sched_block(struct ceasei_task *self);
 /* Lets a task go on that has called ceasei_sched_block() or is just about to. Any thread. */
 void ceasei_sched_ready(struct ceasei_task *task);
 
-/* cease_parker_init() for who parks on *p next, and does nothing in between that could switch. */
-static inline void ceasei_parker_init(cease_parker *p)
+/* An operation is done that could have parked: counts towards the end of the calling task's turn, and lets
+ * others run when that has come. So a task whose operations are always ready starves nobody. Before the
+ * operation, since it may switch; nothing on a plain thread or in a callback. */
+void ceasei_spend(void);
+
+/* cease_parker_init() for who parks on *p next, and does nothing in between that could switch. `self` is
+ * what ceasei_sched_self() says. */
+static inline void ceasei_parker_init_for(cease_parker *p, struct ceasei_task *self)
 {
-    struct ceasei_task *self = ceasei_sched_self();
     *p = (cease_parker){.state = self ? CEASEI_PARKER_PARKED_TASK : CEASEI_PARKER_EMPTY,
                         .owner = self};
+}
+
+static inline void ceasei_parker_init(cease_parker *p)
+{
+    ceasei_parker_init_for(p, ceasei_sched_self());
 }
 
 #endif

@@ -27,6 +27,8 @@
 #ifndef CEASE_RUNTIME_POLLER_H
 #define CEASE_RUNTIME_POLLER_H
 
+#include "runtime/park.h" /* ceasei_spend(), which every call that may park makes first */
+
 #include <cease/context.h>
 #include <cease/error.h>
 #include <stdbool.h>

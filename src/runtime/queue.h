@@ -5,6 +5,8 @@
 #ifndef CEASE_RUNTIME_QUEUE_H
 #define CEASE_RUNTIME_QUEUE_H
 
+#include "runtime/park.h"
+#include "runtime/trace.h"
 #include "runtime/worker.h"
 
 /* Everything that others have pushed, oldest first, into the ready queue. */
@@ -39,6 +41,33 @@ static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
             return task;
         }
     }
+}
+
+/* ceasei_sched_self(), without a call. */
+static inline struct ceasei_task *ceasei_queue_self(void)
+{
+#ifndef CEASE_INTERLEAVE /* there the models' tasks are not those of workers */
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w && w->current)) {
+        return w->current;
+    }
+#endif
+    return ceasei_sched_self();
+}
+
+/* ceasei_wake(), quick where the waiter is a task of the calling worker. */
+static inline void ceasei_queue_wake(cease_parker *p)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (w && ceasei_load(&p->state, ACQUIRE) == CEASEI_PARKER_PARKED_TASK) {
+        struct ceasei_task *task = p->owner;
+        if (task->worker == w) {
+            ceasei_trace(CEASEI_TRACE_WAKE, task, NULL);
+            ceasei_ready_push(w, task);
+            return;
+        }
+    }
+    ceasei_wake(p);
 }
 
 #endif

@@ -24,6 +24,7 @@
  * exit, and tasks that live are left as they are.
  */
 #include "runtime/runtime.h"
+#include "runtime/bias.h"
 
 #include "base/panic.h"
 #include "runtime/aside.h"
@@ -247,6 +248,7 @@ static void in_child(void)
         ceasei_runtime.forked = 1;
     }
     ceasei_worker_self = NULL;
+    ceasei_bias_in_child();
     life = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
@@ -336,6 +338,7 @@ static cease_error start(void)
     rt->all = rt->max == 64 ? UINT64_MAX : (UINT64_C(1) << rt->max) - 1;
     ceasei_store(&rt->idle, rt->all & ~UINT64_C(1), SEQ_CST);
     ceasei_stack_configure(stack_size());
+    ceasei_bias_set_up();
     cease_hooks_install(ceasei_virtual_is_on() ? &hooks_virtual : &hooks_running);
     cease_error err = ceasei_runtime_start_worker(0);
     if (err != CEASE_OK) {

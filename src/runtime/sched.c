@@ -125,6 +125,7 @@ static inline void block(struct ceasei_task *self)
         ceasei_trace(CEASEI_TRACE_RUN, self, NULL);
         ceasei_modes_arrive(modes);
     }
+    w->budget = CEASEI_BUDGET;
     self->wait = CEASEI_WAIT_PARKED; /* unless the next wait says what it is for */
     *w->errno_at = saved_errno;
 }
@@ -132,6 +133,20 @@ static inline void block(struct ceasei_task *self)
 void ceasei_sched_block(struct ceasei_task *self)
 {
     block(self);
+}
+
+void ceasei_spend(void)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (!w || --w->budget > 0) {
+        return;
+    }
+    w->budget = CEASEI_BUDGET;
+    struct ceasei_task *self = w->current;
+    if (self && !cease_callback_place()) {
+        ceasei_ready_push(w, self);
+        block(self);
+    }
 }
 
 CEASE_PUBLIC void cease_yield(void)
@@ -156,6 +171,7 @@ void ceasei_sched_main(void)
     struct ceasei_task *self = w->current;
     arrive(w, NULL);
     *w->errno_at = 0;
+    w->budget = CEASEI_BUDGET;
     ceasei_trace(CEASEI_TRACE_BEGIN, self, self->place);
     cease_error result = self->fn(self->ctx, self->arg);
     ceasei_trace(CEASEI_TRACE_END, self, NULL);

@@ -14,6 +14,11 @@
  *  3. It parks. Contexts of ENDED cases claim through a watch each, like its own.
  *  4. It takes its nodes out of the queues that did not serve it, and its watches off.
  *
+ * When all channels are the calling worker's own (bias.h), all of them are held at once, in no order, by
+ * going inside once for each of steps 1, 2 and 4. Nobody has been there since step 1 then, and step 2 does
+ * not look again. Otherwise step 2
+ * takes their locks proper.
+ *
  * Invariant: from the first lock of step 2 to the end of step 4 cases are not reordered; node i
  * belongs to case i and claims as CEASEI_BY_PEER + i.
  */
@@ -39,6 +44,7 @@ struct select {
     size_t default_index;            /* count: none */
     uint8_t order[CEASE_SELECT_MAX]; /* a permutation of the cases */
     struct slot *slots;
+    bool were_mine; /* all channels were held at once in step 1 */
     struct ceasei_waiter waiter;
 };
 
@@ -94,18 +100,62 @@ static bool try_ended(cease_case *c)
     return e != CEASE_OK;
 }
 
+/* Holds all channels if they are this worker's; else NULL, and none is held. */
+static uintptr_t *enter_all(const struct select *s)
+{
+    const struct ceasei_worker *w = ceasei_worker_self;
+    if (!w) {
+        return NULL;
+    }
+    uintptr_t *entered = ceasei_bias_enter(w, CEASEI_ENTERED_MANY);
+    for (size_t i = 0; i < s->count; i++) {
+        if (is_chan(&s->cases[i]) && !ceasei_bias_is_mine(&s->cases[i].ch->lock, w)) {
+            ceasei_bias_leave(entered);
+            return NULL;
+        }
+    }
+    return entered;
+}
+
+/* Step 1, when all channels are held. */
+static size_t try_held(struct select *s, cease_parker **ret_wake)
+{
+    for (size_t k = 0; k < s->count; k++) {
+        size_t i = s->order[k];
+        cease_case *c = &s->cases[i];
+        bool fired = is_chan(c)                    ? try_locked(s, i, ret_wake)
+                     : c->kind == CEASE_CASE_ENDED ? try_ended(c)
+                                                   : false;
+        if (fired) {
+            return i;
+        }
+    }
+    return s->count;
+}
+
 /* Step 1. The case that fired, or count. */
 static size_t try_each(struct select *s)
 {
+    uintptr_t *entered = enter_all(s);
+    if (entered) {
+        cease_parker *wake = NULL;
+        size_t fired = try_held(s, &wake);
+        s->were_mine = true;
+        ceasei_bias_leave(entered);
+        if (wake) {
+            ceasei_wake(wake);
+        }
+        return fired;
+    }
     for (size_t k = 0; k < s->count; k++) {
         size_t i = s->order[k];
         cease_case *c = &s->cases[i];
         cease_parker *wake = NULL;
         bool fired = false;
         if (is_chan(c)) {
-            ceasei_lock(&c->ch->lock);
+            uintptr_t *hold = ceasei_bias_lock(&c->ch->lock);
             fired = try_locked(s, i, &wake);
-            ceasei_unlock(&c->ch->lock);
+            ceasei_bias_unlock(&c->ch->lock, hold);
         } else if (c->kind == CEASE_CASE_ENDED) {
             fired = try_ended(c);
         }
@@ -143,24 +193,10 @@ static bool is_first(const struct select *s, const uint8_t *sorted, size_t k)
     return k == 0 || s->cases[sorted[k]].ch != s->cases[sorted[k - 1]].ch;
 }
 
-/* Step 2. The case that fired, or count when the waiter is queued everywhere. */
-static size_t try_all_or_enqueue(struct select *s)
+/* Under all locks: queues the waiter on every channel. */
+static void enqueue_all(struct select *s)
 {
-    uint8_t sorted[CEASE_SELECT_MAX];
-    size_t n = sort_chans(s, sorted), fired = s->count;
-    cease_parker *wake = NULL;
-    for (size_t k = 0; k < n; k++) {
-        if (is_first(s, sorted, k)) {
-            ceasei_lock(&s->cases[sorted[k]].ch->lock);
-        }
-    }
-    for (size_t k = 0; k < s->count && fired == s->count && !CEASE_SEED_BUG(BUG_SELECT); k++) {
-        size_t i = s->order[k];
-        if (is_chan(&s->cases[i]) && try_locked(s, i, &wake)) {
-            fired = i;
-        }
-    }
-    for (size_t i = 0; i < s->count && fired == s->count; i++) {
+    for (size_t i = 0; i < s->count; i++) {
         cease_case *c = &s->cases[i];
         if (is_chan(c)) {
             bool sends = c->kind == CEASE_CASE_SEND;
@@ -172,9 +208,37 @@ static size_t try_all_or_enqueue(struct select *s)
             ceasei_chan_enqueue(c->ch, &s->slots[i].node, sends);
         }
     }
+}
+
+/* Step 2. The case that fired, or count when the waiter is queued everywhere. */
+static size_t try_all_or_enqueue(struct select *s)
+{
+    uintptr_t *entered = s->were_mine ? enter_all(s) : NULL;
+    if (entered) {
+        enqueue_all(s);
+        ceasei_bias_leave(entered);
+        return s->count;
+    }
+    uint8_t sorted[CEASE_SELECT_MAX];
+    size_t n = sort_chans(s, sorted), fired = s->count;
+    cease_parker *wake = NULL;
+    for (size_t k = 0; k < n; k++) {
+        if (is_first(s, sorted, k)) {
+            ceasei_bias_lock_shared(&s->cases[sorted[k]].ch->lock);
+        }
+    }
+    for (size_t k = 0; k < s->count && fired == s->count && !CEASE_SEED_BUG(BUG_SELECT); k++) {
+        size_t i = s->order[k];
+        if (is_chan(&s->cases[i]) && try_locked(s, i, &wake)) {
+            fired = i;
+        }
+    }
+    if (fired == s->count) {
+        enqueue_all(s);
+    }
     for (size_t k = n; k-- > 0;) {
         if (is_first(s, sorted, k)) {
-            ceasei_unlock(&s->cases[sorted[k]].ch->lock);
+            ceasei_unlock(&s->cases[sorted[k]].ch->lock.lock);
         }
     }
     if (wake) {
@@ -207,11 +271,21 @@ static void watch_ended(struct select *s)
 /* Step 4. */
 static void clean_up(struct select *s, size_t served)
 {
+    uintptr_t *entered = s->were_mine ? enter_all(s) : NULL;
+    for (size_t i = 0; entered && i < s->count; i++) {
+        cease_case *c = &s->cases[i];
+        if (is_chan(c)) {
+            ceasei_chan_unlink(c->ch, &s->slots[i].node, c->kind == CEASE_CASE_SEND);
+        }
+    }
+    if (entered) {
+        ceasei_bias_leave(entered);
+    }
     for (size_t i = 0; i < s->count; i++) {
         cease_case *c = &s->cases[i];
         if (c->kind == CEASE_CASE_ENDED) {
             cease_watch_remove_sync(&s->slots[i].watch);
-        } else if (is_chan(c) && i != served) {
+        } else if (!entered && is_chan(c) && i != served) {
             ceasei_chan_dequeue(c->ch, &s->slots[i].node, c->kind == CEASE_CASE_SEND);
         }
     }
@@ -286,8 +360,12 @@ CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t 
     s.ctx = ctx;
     s.cases = cases;
     s.count = count;
+    s.were_mine = false;
     if (!is_valid(&s)) {
         return CEASE_EINVAL;
+    }
+    if (s.default_index == count) {
+        ceasei_spend();
     }
     shuffle(&s);
     size_t fired = try_each(&s);

@@ -5,6 +5,7 @@
  * The bell is an eventfd, edge-triggered and never read: each write ends one epoll_wait, the current or
  * the next.
  */
+#include "runtime/bias.h"
 #include "runtime/fiber.h"
 #include "runtime/runtime.h"
 #include "runtime/switch.h"
@@ -108,6 +109,8 @@ cease_error ceasei_worker_new(uint32_t index, struct ceasei_worker **ret_worker)
         return CEASE_ENOMEM;
     }
     w->index = index;
+    w->number = index + 1;
+    w->entered = &ceasei_entered[index].word;
     w->signal_stack = w + 1;
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
     w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -46,20 +46,34 @@ struct ceasei_waiter {
 };
 
 /* From here to ceasei_waiter_wait() nothing may park. */
-static inline void ceasei_waiter_init(struct ceasei_waiter *w)
+static inline void ceasei_waiter_init_for(struct ceasei_waiter *w, struct ceasei_task *self)
 {
     w->claim = CEASEI_WAITING;
     w->sole = false;
-    ceasei_parker_init(&w->parker);
+    ceasei_parker_init_for(&w->parker, self);
 }
+
+static inline void ceasei_waiter_init(struct ceasei_waiter *w)
+{
+    ceasei_waiter_init_for(w, ceasei_sched_self());
+}
+
+/* The background's state word. Set when the library is loaded. park.c */
+extern const uint32_t *ceasei_never_word __attribute__((visibility("hidden")));
 
 /* Whether ctx is the background, or has only values on the way there: the state word of such a
  * context is the background's. */
 static inline bool ceasei_never_ends(const cease_ctx *ctx)
 {
     const uint32_t *const *state = (const uint32_t *const *)(const void *)ctx;
-    const uint32_t *const *never = (const uint32_t *const *)(const void *)cease_background();
-    return *state == *never;
+    return *state == ceasei_never_word;
+}
+
+/* Whether ctx has not ended and has nothing to arm: most are so, and there is nothing else to see. */
+static inline bool ceasei_is_open(const cease_ctx *ctx)
+{
+    const uint32_t *const *state = (const uint32_t *const *)(const void *)ctx;
+    return ceasei_load(*state, ACQUIRE) == 0;
 }
 
 /* Whether `by` is the one that serves w. The winner owes w one cease_wake(). */
@@ -87,7 +101,7 @@ static inline void ceasei_waiter_ctx_done(void *arg)
 static inline uint32_t ceasei_waiter_wait(struct ceasei_waiter *w, cease_ctx *ctx)
 {
     if (w->sole) {
-        ceasei_park_born(&w->parker);
+        ceasei_park_born(&w->parker); /* nothing to be taken off */
         return ceasei_load(&w->claim, RELAXED);
     }
     cease_watch_add(&w->watch, ctx, ceasei_waiter_ctx_done, w); /* done already: it has run */

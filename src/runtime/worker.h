@@ -33,6 +33,7 @@ enum {
     CEASEI_WORKERS_MAX = 64, /* one bit each in runtime.idle, one timer shard each */
     CEASEI_RING_SIZE = 256,
     CEASEI_SWITCHES = 64, /* switches until the worker looks at timers and at its epoll */
+    CEASEI_BUDGET = 256,
     CEASEI_CACHE_KEEP = 64,
 };
 
@@ -47,11 +48,14 @@ struct ceasei_worker {
         *current; /* NULL: between tasks, on the thread's own stack; atomic for see.c */
     struct ceasei_queue ready;
     struct ceasei_queue overflow;
-    uint64_t order;    /* number of the next task that is queued */
-    uint32_t switches; /* left until maintenance */
-    uint32_t rounds;   /* of maintenance since the last poll */
-    uint32_t index;    /* set at birth; its timer shard is index + 1 */
-    void *base_sp;     /* the thread's own stack, while a task runs */
+    uint64_t order;     /* number of the next task that is queued */
+    uint32_t switches;  /* left until maintenance */
+    uint32_t budget;    /* of the current task: operations left until it must let others run */
+    uint32_t rounds;    /* of maintenance since the last poll */
+    uint32_t index;     /* set at birth; its timer shard is index + 1 */
+    uint32_t number;    /* index + 1 */
+    uintptr_t *entered; /* set at birth: see bias.h */
+    void *base_sp;      /* the thread's own stack, while a task runs */
     struct ceasei_stack_cache stacks;
     struct ceasei_heap sleepers;
     uint64_t id_next, id_end; /* a block of task ids */

@@ -94,6 +94,8 @@ void glue_run_task(unsigned n)
 
 void ceasei_runtime_check_fork(void) {}
 
+void ceasei_spend(void) {}
+
 void cease_yield(void)
 {
     explore_note("yield");

@@ -9,12 +9,14 @@
  * Checked: every task is run, once, and nobody sleeps while there is one that he should run.
  */
 #include "base/futex.h"
+#include "runtime/bias.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/see.h"
 #include "runtime/trace.h"
 #include "runtime/virtual.h"
 #include "runtime_glue.h"
+#include "worker_glue.h"
 
 #include <stdlib.h>
 
@@ -36,6 +38,31 @@ static bool together; /* each of them runs until all do */
 struct ceasei_worker **explore_worker(void)
 {
     return &selves[explore_current()];
+}
+
+void worker_glue_two(void)
+{
+    glue_start();
+    ceasei_bias_set_up();
+    for (uint32_t i = 0; i < 2; i++) {
+        selves[i] = workers[i] = calloc(1, sizeof *workers[i]);
+        workers[i]->index = i;
+        workers[i]->number = i + 1;
+        workers[i]->entered = &ceasei_entered[i].word;
+        workers[i]->budget = UINT32_MAX;
+    }
+}
+
+void worker_glue_end(void)
+{
+    free(workers[0]);
+    free(workers[1]);
+    glue_end();
+}
+
+void worker_glue_as(int index)
+{
+    ceasei_worker_self = index < 0 ? NULL : workers[index];
 }
 
 /* ---- what worker.c, queue.c and task.c call ---------------------------------------------------- */

@@ -702,6 +702,44 @@ TEST(conn_from_fd_takes_stream_sockets_only)
     CHECK_ERR(cease_conn_from_fd(open("/dev/null", O_RDONLY | O_CLOEXEC), &c[0]), CEASE_EINVAL);
 }
 
+/* Whoever writes and reads what is there at once gets no more than a turn. */
+static cease_error write_and_read_until(cease_ctx *ctx, void *arg)
+{
+    int fds[2];
+    char byte = 'x';
+    size_t n;
+    cease_conn *c[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_OK(cease_conn_from_fd(fds[0], &c[0]));
+    CHECK_OK(cease_conn_from_fd(fds[1], &c[1]));
+    while (!*(volatile bool *)arg) { /* set by a task of the same thread */
+        CHECK_OK(cease_conn_write(ctx, c[0], &byte, 1, NULL));
+        CHECK_OK(cease_conn_read(ctx, c[1], &byte, 1, &n));
+    }
+    cease_conn_close(c[0]);
+    cease_conn_close(c[1]);
+    return CEASE_OK;
+}
+
+static cease_error set_over(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    *(volatile bool *)arg = true;
+    return CEASE_OK;
+}
+
+TEST(conn_that_is_always_ready_lets_others_run)
+{
+    bool over = false;
+    CHECK_OK(cease_runtime_configure(
+        &(cease_runtime_opts){.size = sizeof(cease_runtime_opts), .workers = 1}));
+    cease_group *g = cease_group_new(root(), NULL);
+    CHECK_OK(cease_group_go(g, write_and_read_until, &over));
+    CHECK_OK(cease_group_go(g, set_over, &over));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+}
+
 TEST(listener_accept_without_descriptors_waits_for_some)
 {
     cease_listener *l = listen_at("127.0.0.1:0");

@@ -18,12 +18,12 @@
 static size_t waiting(cease_chan *ch, bool senders)
 {
     size_t n = 0;
-    ceasei_lock(&ch->lock);
+    ceasei_lock(&ch->lock.lock); /* nobody's own: touched a few times only, or all is over */
     for (struct ceasei_chan_node *i = senders ? ch->senders.first : ch->receivers.first; i;
          i = i->next) {
         n++;
     }
-    ceasei_unlock(&ch->lock);
+    ceasei_unlock(&ch->lock.lock);
     return n;
 }
 
@@ -540,6 +540,88 @@ TEST(chan_close_in_a_storm_of_both_loses_nothing)
 {
     storm(0, true, true, true);
     storm(2, true, true, true);
+}
+
+/* ---- one worker's own, and then everybody's
+ * -------------------------------------------------------------------------------------------- */
+
+enum { OWN_TOUCHES = 600, SENDERS = 4, SENT_BY_EACH = 300 };
+
+struct takeover {
+    cease_chan *ch;
+    bool select;
+    uint64_t sum;
+};
+
+static cease_error send_many(cease_ctx *ctx, void *arg)
+{
+    struct takeover *t = arg;
+    size_t fired;
+    for (uint64_t i = 1; i <= SENT_BY_EACH; i++) {
+        cease_case one = CEASE_SEND(t->ch, &i);
+        CHECK_OK(t->select ? cease_select(ctx, &one, 1, &fired) : cease_chan_send(ctx, t->ch, &i));
+    }
+    return CEASE_OK;
+}
+
+static void *send_many_thread(void *arg)
+{
+    (void)send_many(cease_background(), arg);
+    return NULL;
+}
+
+/* Used by this task alone for so long that its worker need not lock it any more; in the middle of that
+ * others come, from a thread, from this worker and, while it is busy, from others. */
+static cease_error use_alone_then_with_others(cease_ctx *ctx, void *arg)
+{
+    struct takeover *t = arg;
+    pthread_t thread;
+    uint64_t value = 7, all = SENDERS * SENT_BY_EACH;
+    for (int i = 0; i < OWN_TOUCHES; i++) {
+        CHECK_OK(cease_chan_send(ctx, t->ch, &value));
+        CHECK_OK(cease_chan_recv(ctx, t->ch, &value));
+    }
+    cease_group *g = cease_group_new(ctx, NULL);
+    CHECK_EQ(pthread_create(&thread, NULL, send_many_thread, t), 0);
+    for (int i = 1; i < SENDERS; i++) {
+        CHECK_OK(cease_group_go(g, send_many, t));
+    }
+    for (uint64_t i = 0; i < all; i++) {
+        size_t fired;
+        cease_case one = CEASE_RECV(t->ch, &value);
+        CHECK_OK(t->select ? cease_select(ctx, &one, 1, &fired)
+                           : cease_chan_recv(ctx, t->ch, &value));
+        t->sum += value;
+    }
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    return CEASE_OK;
+}
+
+static void take_over(size_t capacity, bool select)
+{
+    for (int round = 0; round < (harness_is_slow() ? 5 : 30); round++) {
+        struct takeover t = {.ch = cease_chan_new(sizeof(uint64_t), capacity), .select = select};
+        cease_group *g = cease_group_new(cease_background(), NULL);
+        CHECK_OK(cease_group_go(g, use_alone_then_with_others, &t));
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+        CHECK_EQ(t.sum, (uint64_t)SENDERS * SENT_BY_EACH * (SENT_BY_EACH + 1) / 2);
+        cease_chan_unref(t.ch);
+    }
+}
+
+TEST(chan_of_one_worker_is_taken_over_by_others_without_loss)
+{
+    take_over(1, false);
+    take_over(64, false);
+}
+
+TEST(chan_of_one_worker_is_taken_over_by_selects_without_loss)
+{
+    take_over(1, true);
+    take_over(64, true);
 }
 
 /* ---- tasks

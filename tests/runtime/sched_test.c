@@ -270,6 +270,61 @@ TEST(sched_tasks_that_never_park_do_not_starve_others)
     cease_group_free(needy);
 }
 
+/* Operations that are always ready: whoever makes them gets no more than a turn. */
+static cease_error send_and_receive_until(cease_ctx *ctx, void *arg)
+{
+    int value = 0;
+    cease_chan *ch = cease_chan_new(sizeof value, 1);
+    while (!atomic_load((atomic_bool *)arg)) {
+        CHECK_OK(cease_chan_send(ctx, ch, &value));
+        CHECK_OK(cease_chan_recv(ctx, ch, &value));
+    }
+    cease_chan_unref(ch);
+    return CEASE_OK;
+}
+
+static cease_error select_until(cease_ctx *ctx, void *arg)
+{
+    int value = 0;
+    size_t fired;
+    cease_chan *ch = cease_chan_new(sizeof value, 0);
+    cease_chan_close(ch);
+    cease_case one = CEASE_RECV(ch, &value);
+    while (!atomic_load((atomic_bool *)arg)) {
+        CHECK_OK(cease_select(ctx, &one, 1, &fired));
+    }
+    cease_chan_unref(ch);
+    return CEASE_OK;
+}
+
+static cease_error set_over(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    atomic_store((atomic_bool *)arg, true);
+    return CEASE_OK;
+}
+
+static void with_one_always_ready(cease_task_fn *always_ready)
+{
+    use_workers("1");
+    atomic_bool over = false;
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, always_ready, &over));
+    CHECK_OK(cease_group_go(g, set_over, &over));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+}
+
+TEST(sched_channels_that_are_always_ready_let_others_run)
+{
+    with_one_always_ready(send_and_receive_until);
+}
+
+TEST(sched_selects_that_are_always_ready_let_others_run)
+{
+    with_one_always_ready(select_until);
+}
+
 /* A new task behind one that computes: an idle worker must come and take it. */
 static cease_error compute_until_counted(cease_ctx *ctx, void *arg)
 {
