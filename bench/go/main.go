@@ -1,5 +1,5 @@
 // Go's side of the benches: the same questions, asked of context, goroutines, channels and net/http.
-// `go_bench NAME` prints one figure; `go_bench serve` is the server of http_hello.
+// `go_bench NAME` prints one figure; `go_bench serve` is the server of http_hello, `go_bench echo` that of echo_….
 package main
 
 import (
@@ -392,6 +392,8 @@ var values = map[string]func() float64{
 	"ctx_late_20k_watch": lateWatched,
 	"ctx_bytes":          func() float64 { return bytes(false) },
 	"ctx_bytes_timeout":  func() float64 { return bytes(true) },
+	"quit_read":          quitRead,
+	"quit_disconnect":    quitDisconnect,
 }
 
 func measure(fn func(int)) float64 {
@@ -437,7 +439,7 @@ func serve() {
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: go_bench NAME | version | serve")
+		fmt.Fprintln(os.Stderr, "usage: go_bench NAME | version | serve | echo")
 		os.Exit(2)
 	}
 	name := os.Args[1]
@@ -446,6 +448,8 @@ func main() {
 		fmt.Println(runtime.Version())
 	case name == "serve":
 		serve()
+	case name == "echo":
+		echo()
 	case benches[name] != nil:
 		fmt.Printf("%.2f\n", measure(benches[name]))
 	case values[name] != nil:
