@@ -66,6 +66,180 @@ typedef struct cease_http2_opts {
  */
 CEASE_PUBLIC cease_error cease_http2_enable(cease_http_server *s, const cease_http2_opts *opts);
 
+/* ---- the client ---- */
+
+/* One connection, on which many streams can be open at a time. */
+typedef struct cease_http2_client cease_http2_client;
+/* One request and its response. One task may read while another writes. */
+typedef struct cease_http2_stream cease_http2_stream;
+
+/* Puts an HTTP/2 client on a connection and sends the preface. The server must be known to speak HTTP/2
+ * (prior knowledge). opts may be NULL; its stream_max means nothing here.
+ *
+ * Parks: never.
+ * Callers: tasks and threads.
+ * Owns: consumes take_conn, also on failure; *ret_client is yours: cease_http2_client_close.
+ * Errors: CEASE_EINVAL (a window above 2^31 - 1), CEASE_ENOMEM, CEASE_EAGAIN (no task to be had).
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_client_new(cease_conn *take_conn, const cease_http2_opts *opts,
+                                                cease_http2_client **ret_client);
+
+/* Connects to an address of cease/net.h, and does the same.
+ *
+ * Parks: until connected.
+ * Callers: tasks and threads.
+ * Owns: *ret_client is yours: cease_http2_client_close.
+ * Errors: those of cease_dial and of cease_http2_client_new.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_dial(cease_ctx *ctx, const char *address,
+                                          const cease_http2_opts *opts,
+                                          cease_http2_client **ret_client);
+
+/* Whether a stream may be opened: false once the connection is lost or the server has said that it goes
+ * (GOAWAY), when what is open still goes on.
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: nothing.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC bool cease_http2_client_usable(cease_http2_client *c);
+
+/* Ends the connection, and every stream with it; who waits for one gets CEASE_EPIPE. NULL is fine.
+ *
+ * Parks: until the connection's tasks have ended, which is at once.
+ * Callers: the owner.
+ * Owns: consumes c; streams that are still held keep what they need.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_http2_client_close(cease_http2_client *c);
+
+/* Makes one request, and reads the whole response, as cease_http_do, whose call and reply these are. The
+ * call's address is not used. When ctx ends, the stream is reset with CANCEL, and nothing of the call runs on after its
+ * return. A stream that the server has reset after ctx's deadline is that deadline's.
+ *
+ * Parks: until the response is there.
+ * Callers: tasks and threads.
+ * Owns: *ret is yours: cease_http_reply_deinit.
+ * Errors: CEASE_EINVAL (URL, header), CEASE_EAGAIN (the server has not begun with it: safe to be tried
+ *     again, elsewhere), CEASE_ECONNRESET (it has reset the stream), CEASE_EPIPE (the connection is
+ *     lost), CEASE_ECLOSED (not usable), CEASE_EMSGSIZE, CEASE_ENOMEM; the context's.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_do(cease_ctx *ctx, cease_http2_client *c,
+                                        const cease_http_call *call, cease_http_reply *ret);
+
+/* Opens a stream and sends the head of call's request, with the time that ctx has left; call's body is
+ * not sent, only its size told, if it is not NULL. `end`: the request has no body. Above what the server takes at a time, the head waits in
+ * the connection. ctx is used during the call only.
+ *
+ * Parks: never.
+ * Callers: tasks and threads.
+ * Owns: *ret_stream is yours: cease_http2_stream_close.
+ * Errors: CEASE_EINVAL (URL, header), CEASE_ECLOSED (not usable), CEASE_ENOMEM; the context's.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_stream_open(cease_ctx *ctx, cease_http2_client *c,
+                                                 const cease_http_call *call, bool end,
+                                                 cease_http2_stream **ret_stream);
+
+/* Sends a piece of the request's body.
+ *
+ * Parks: until the server's windows have let all of it through to the connection.
+ * Callers: tasks and threads; one writer at a time.
+ * Owns: nothing.
+ * Errors: CEASE_EINVAL (after the end), CEASE_EAGAIN, CEASE_ECONNRESET, CEASE_EPIPE (as
+ *     cease_http2_do); the context's: then a part may have been sent.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_stream_write(cease_ctx *ctx, cease_http2_stream *s,
+                                                  const void *data, size_t size);
+
+/* Ends the request's body. trailers are ended by a NULL name; NULL: none.
+ *
+ * Parks: as cease_http2_stream_write.
+ * Callers: tasks and threads; one writer at a time.
+ * Owns: nothing.
+ * Errors: as cease_http2_stream_write; CEASE_EINVAL (a trailer).
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_stream_end(cease_ctx *ctx, cease_http2_stream *s,
+                                                const cease_http_header *trailers);
+
+/* Waits for the head of the response; interim ones are skipped.
+ *
+ * Parks: until it is there.
+ * Callers: tasks and threads; one reader at a time.
+ * Owns: nothing.
+ * Errors: CEASE_EAGAIN, CEASE_ECONNRESET, CEASE_EPIPE (as cease_http2_do), CEASE_EMSGSIZE (a head above
+ *     64 KiB); the context's.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_stream_wait(cease_ctx *ctx, cease_http2_stream *s,
+                                                 int *ret_status);
+
+/* Reads the response's body, at least one byte, at most `size`; the window opens by as much.
+ *
+ * Parks: until there is a byte, the end, or an error.
+ * Callers: tasks and threads; one reader at a time.
+ * Owns: nothing.
+ * Errors: CEASE_EOF (all read), CEASE_EINVAL (size is 0), CEASE_EAGAIN, CEASE_ECONNRESET, CEASE_EPIPE
+ *     (as cease_http2_do); the context's.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_stream_read(cease_ctx *ctx, cease_http2_stream *s, void *buf,
+                                                 size_t size, size_t *ret_count);
+
+/* The value of the response's first header field of that name (any case), once its head is there; the
+ * same of its trailers, after CEASE_EOF. NULL when there is none.
+ *
+ * Parks: never.
+ * Callers: the reader.
+ * Owns: nothing: the texts live as long as the stream.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_http2_stream_header(const cease_http2_stream *s, const char *name);
+CEASE_PUBLIC const char *cease_http2_stream_trailer(const cease_http2_stream *s, const char *name);
+
+/* The header field, or trailer, at `index`, in the order sent; false past the last.
+ *
+ * Parks: never.
+ * Callers: the reader.
+ * Owns: nothing.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC bool cease_http2_stream_header_at(const cease_http2_stream *s, size_t index,
+                                               const char **ret_name, const char **ret_value);
+CEASE_PUBLIC bool cease_http2_stream_trailer_at(const cease_http2_stream *s, size_t index,
+                                                const char **ret_name, const char **ret_value);
+
+/* The HTTP/2 error code with which the stream has ended; 0 while it is open, and after a good end.
+ *
+ * Parks: never.
+ * Callers: any that use the stream.
+ * Owns: nothing.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC uint32_t cease_http2_stream_code(cease_http2_stream *s);
+
+/* Gives the stream back. One that is not complete is reset with CANCEL, which tells the server to stop.
+ * NULL is fine.
+ *
+ * Parks: never.
+ * Callers: the owner, when nobody reads or writes any more.
+ * Owns: consumes s.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_http2_stream_close(cease_http2_stream *s);
+
 CEASE_END_DECLS
 
 #endif

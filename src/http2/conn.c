@@ -285,7 +285,8 @@ cease_error ceasei_h2_conn_take(struct ceasei_h2_conn *c, const void *data, size
 {
     ceasei_h2_conn_lock(c);
     bool more = ceasei_h2_feed(&c->ses, cease_now(), data, size);
-    more = more && !ceasei_h2_finished(&c->ses);
+    fill(c); /* a GOAWAY that ends everything counts once it is out */
+    more = more && ceasei_h2_wants_read(&c->ses);
     ceasei_h2_conn_unlock(c);
     return more ? CEASE_OK : CEASE_ECLOSED;
 }
@@ -430,7 +431,16 @@ void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop)
 /* Under the lock: why a stream that is closed gives no more. */
 static cease_error end_of(const struct ceasei_h2_stream *s)
 {
-    return s->session->dead ? CEASE_EPIPE : CEASE_ECONNRESET;
+    return s->code == NGHTTP2_REFUSED_STREAM ? CEASE_EAGAIN
+           : s->session->dead                ? CEASE_EPIPE
+                                             : CEASE_ECONNRESET;
+}
+
+/* The same for one who waits under ctx: what a peer does because a deadline is over is that deadline's. */
+static cease_error end_under(cease_ctx *ctx, const struct ceasei_h2_stream *s)
+{
+    cease_error e = cease_err(ctx);
+    return e != CEASE_OK ? e : end_of(s);
 }
 
 cease_error ceasei_h2_call_wait(cease_ctx *ctx, struct ceasei_h2_call *call)
@@ -439,7 +449,7 @@ cease_error ceasei_h2_call_wait(cease_ctx *ctx, struct ceasei_h2_call *call)
     ceasei_h2_conn_lock(call->conn);
     cease_error e = cease_err(ctx);
     while (e == CEASE_OK && !s->head_ended) {
-        e = s->closed ? end_of(s) : wait_in(ctx, call->conn, &call->reader);
+        e = s->closed ? end_under(ctx, s) : wait_in(ctx, call->conn, &call->reader);
     }
     ceasei_h2_conn_unlock(call->conn);
     return e;
@@ -453,7 +463,7 @@ cease_error ceasei_h2_call_read(cease_ctx *ctx, struct ceasei_h2_call *call, voi
     cease_error e = cease_err(ctx);
     while (e == CEASE_OK && s->in.at == s->in.size) {
         e = s->in_ended ? CEASE_EOF
-            : s->closed ? end_of(s)
+            : s->closed ? end_under(ctx, s)
                         : wait_in(ctx, call->conn, &call->reader);
     }
     if (e == CEASE_OK) {
@@ -490,11 +500,11 @@ bool ceasei_h2_call_ended(struct ceasei_h2_call *call)
 /* Under the lock: whether all that was given has been taken. */
 static bool all_taken(const struct ceasei_h2_stream *s)
 {
-    return s->out_left == 0 && s->out_end == s->out_ended;
+    return !s->out_lost && s->out_left == 0 && s->out_end == s->out_ended;
 }
 
 cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count,
-                                const struct ceasei_h2_piece *piece)
+                                const struct ceasei_h2_piece *piece, bool *ret_waits)
 {
     struct ceasei_h2_stream *s = call->s;
     cease_error e = CEASE_OK;
@@ -507,7 +517,8 @@ cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *n
     }
     if (e == CEASE_OK && piece) {
         fill(call->conn);
-        e = all_taken(s) ? CEASE_OK : s->closed ? CEASE_ECLOSED : CEASE_EAGAIN;
+        *ret_waits = !s->closed && !all_taken(s);
+        e = s->closed && !all_taken(s) ? CEASE_ECLOSED : CEASE_OK;
     }
     e = e == CEASE_ECLOSED ? end_of(s) : e;
     ceasei_h2_conn_unlock(call->conn);
@@ -519,10 +530,8 @@ cease_error ceasei_h2_call_flush(cease_ctx *ctx, struct ceasei_h2_call *call)
     struct ceasei_h2_stream *s = call->s;
     ceasei_h2_conn_lock(call->conn);
     cease_error e = cease_err(ctx);
-    bool taken = all_taken(s);
-    while (e == CEASE_OK && !taken) {
-        e = s->closed ? end_of(s) : wait_in(ctx, call->conn, &call->writer);
-        taken = !s->closed && all_taken(s);
+    while (e == CEASE_OK && !all_taken(s)) {
+        e = s->closed ? end_under(ctx, s) : wait_in(ctx, call->conn, &call->writer);
     }
     if (e != CEASE_OK) {
         ceasei_h2_take_back(s);

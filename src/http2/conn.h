@@ -134,10 +134,10 @@ cease_error ceasei_h2_call_try_read(struct ceasei_h2_call *call, void *buf, size
                                     size_t *ret_count);
 /* Whether the peer has sent its last byte and it was read. */
 bool ceasei_h2_call_ended(struct ceasei_h2_call *call);
-/* Sends a head, when there is one, then the piece, which is borrowed while this says CEASE_EAGAIN: not
- * all of it could be taken yet, and ceasei_h2_call_flush is to be called. No piece: the head is all. */
+/* Sends a head, when there is one, then the piece. If *ret_waits was set, not all of it could be taken
+ * yet: it stays borrowed, and ceasei_h2_call_flush is to be called. No piece: the head is all. */
 cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count,
-                                const struct ceasei_h2_piece *piece);
+                                const struct ceasei_h2_piece *piece, bool *ret_waits);
 /* Waits until the piece has been taken; on an error, what has not been is withdrawn. */
 cease_error ceasei_h2_call_flush(cease_ctx *ctx, struct ceasei_h2_call *call);
 cease_error ceasei_h2_call_interim(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count);

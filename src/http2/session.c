@@ -80,6 +80,7 @@ static void stream_close(struct ceasei_h2_stream *s, uint32_t code)
     ses->stream_count--;
     s->closed = true;
     s->code = code;
+    s->out_lost = s->out_left > 0 || s->out_end != s->out_ended;
     ceasei_h2_take_back(s);
     tell(s, CEASEI_H2_CLOSED);
     ceasei_h2_stream_unref(s);
@@ -355,6 +356,11 @@ bool ceasei_h2_wants_write(const struct ceasei_h2_session *ses)
     return !ses->dead && nghttp2_session_want_write(ses->ng) != 0;
 }
 
+bool ceasei_h2_wants_read(const struct ceasei_h2_session *ses)
+{
+    return nghttp2_session_want_read(ses->ng) != 0;
+}
+
 bool ceasei_h2_finished(const struct ceasei_h2_session *ses)
 {
     return !nghttp2_session_want_read(ses->ng) && !nghttp2_session_want_write(ses->ng);
@@ -514,6 +520,8 @@ static nghttp2_session_callbacks *make_callbacks(void)
     return c;
 }
 
+/* Not among them: NO_RFC7540_PRIORITIES. With it, nghttp2 1.52 frees a stream's pending DATA twice when it
+ * runs out of memory as it queues it. */
 static bool settings(struct ceasei_h2_session *ses)
 {
     const struct ceasei_h2_opts *o = &ses->opts;
@@ -522,7 +530,6 @@ static bool settings(struct ceasei_h2_session *ses)
          o->server ? o->stream_max : 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o->stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o->head_max},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     return nghttp2_submit_settings(ses->ng, NGHTTP2_FLAG_NONE, entries,
                                    sizeof entries / sizeof *entries) == 0 &&

@@ -80,6 +80,7 @@ struct ceasei_h2_stream {
     bool out_begun;             /* the head was submitted */
     bool out_end;               /* what is there is the last of it */
     bool out_ended;             /* END_STREAM has been handed out */
+    bool out_lost;              /* it was closed before all that was given had been taken */
     const nghttp2_nv *trailing; /* borrowed likewise: sent after the last byte */
     size_t trailing_count;
 
@@ -142,6 +143,9 @@ bool ceasei_h2_feed(struct ceasei_h2_session *ses, cease_time now, const void *d
  * negative value: out of memory, the connection is over. */
 int64_t ceasei_h2_pump(struct ceasei_h2_session *ses, const uint8_t **ret);
 bool ceasei_h2_wants_write(const struct ceasei_h2_session *ses);
+/* False when nothing that comes can matter: after the GOAWAY that ends it, or when all streams of a
+ * connection that goes are over. */
+bool ceasei_h2_wants_read(const struct ceasei_h2_session *ses);
 /* Whether the connection may be closed: nothing to come and nothing to go. */
 bool ceasei_h2_finished(const struct ceasei_h2_session *ses);
 

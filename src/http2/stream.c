@@ -204,7 +204,7 @@ static void pairs_add(struct pairs *p, char *lines, size_t size)
 }
 
 /* The head of the response, then the piece; NULL: nothing follows. */
-static cease_error send_head(struct stream *s, const struct ceasei_h2_piece *piece)
+static cease_error send_head(struct stream *s, const struct ceasei_h2_piece *piece, bool *ret_waits)
 {
     struct cease_http_response *res = &s->x.res;
     struct pairs p;
@@ -223,7 +223,7 @@ static cease_error send_head(struct stream *s, const struct ceasei_h2_piece *pie
         p.nv[p.count++] = pair("content-length", 14, length, (size_t)(end - length));
     }
     pairs_add(&p, res->fields, res->fields_size);
-    cease_error e = ceasei_h2_call_send(s->call, p.nv, p.count, piece);
+    cease_error e = ceasei_h2_call_send(s->call, p.nv, p.count, piece, ret_waits);
     pairs_deinit(&p);
     return e;
 }
@@ -232,8 +232,10 @@ static cease_error send_head(struct stream *s, const struct ceasei_h2_piece *pie
 static cease_error send_piece(cease_ctx *ctx, struct stream *s, bool head,
                               const struct ceasei_h2_piece *piece)
 {
-    cease_error e = head ? send_head(s, piece) : ceasei_h2_call_send(s->call, NULL, 0, piece);
-    if (e == CEASE_EAGAIN) {
+    bool waits = false;
+    cease_error e =
+        head ? send_head(s, piece, &waits) : ceasei_h2_call_send(s->call, NULL, 0, piece, &waits);
+    if (waits) {
         struct ceasei_http_budget budget;
         cease_ctx *limited = s->seam->budget_begin(&s->x, ctx, &budget);
         e = ceasei_h2_call_flush(limited, s->call);

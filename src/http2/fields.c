@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fields.c: the header fields of a request that a client makes.
+ *
+ * What the caller gives is checked as strictly as what a peer sends: names are tokens and become small
+ * letters, values have no control characters, and what only HTTP/1.1 has is refused, not dropped.
+ */
+#include "http2/fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { OWN_FIELDS = 6, TIMEOUT_ROOM = 24 };
+
+/* ---- the URL ---- */
+
+struct url {
+    const char *scheme, *authority, *target;
+    size_t scheme_size, authority_size, target_size;
+};
+
+static bool split(const char *url, struct url *u)
+{
+    for (const char *p = url; *p; p++) {
+        if (*p <= ' ' || *p == 0x7f) {
+            return false;
+        }
+    }
+    const char *mark = strstr(url, "://");
+    if (!mark) {
+        return false;
+    }
+    u->scheme = url;
+    u->scheme_size = (size_t)(mark - url);
+    if (!(u->scheme_size == 4 && strncasecmp(url, "http", 4) == 0) &&
+        !(u->scheme_size == 5 && strncasecmp(url, "https", 5) == 0)) {
+        return false;
+    }
+    u->authority = mark + 3;
+    u->authority_size = strcspn(u->authority, "/?#");
+    u->target = u->authority + u->authority_size;
+    u->target_size = strcspn(u->target, "#");
+    return u->authority_size > 0 && !memchr(u->authority, '@', u->authority_size);
+}
+
+/* ---- the fields ---- */
+
+static bool is_token(const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+              strchr("!#$%&'*+-.^_`|~", *p))) {
+            return false;
+        }
+    }
+    return text[0] != '\0';
+}
+
+static bool is_value(const char *text)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i < size; i++) {
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f) {
+            return false;
+        }
+    }
+    return size == 0 ||
+           (text[0] != ' ' && text[0] != '\t' && text[size - 1] != ' ' && text[size - 1] != '\t');
+}
+
+/* Fields that belong to the connection, or are ours to say. */
+static bool is_ours(const char *name)
+{
+    static const char *const names[] = {"Connection",        "Keep-Alive", "Proxy-Connection",
+                                        "Transfer-Encoding", "Upgrade",    "Host",
+                                        "Content-Length"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasecmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cease_error measure(const cease_http_header *h, size_t *count, size_t *size)
+{
+    for (; h && h->name; h++) {
+        if (!h->value || !is_token(h->name) || !is_value(h->value) || is_ours(h->name)) {
+            return CEASE_EINVAL;
+        }
+        *count += 1;
+        *size += strlen(h->name);
+    }
+    return CEASE_OK;
+}
+
+static bool make_room(struct ceasei_h2_fields *f, size_t count, size_t text)
+{
+    f->nv = malloc(count * sizeof *f->nv + text);
+    f->count = 0;
+    return f->nv != NULL;
+}
+
+static void add(struct ceasei_h2_fields *f, const char *name, size_t name_size, const char *value,
+                size_t value_size)
+{
+    f->nv[f->count++] = (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                                     .value = (uint8_t *)(uintptr_t)value,
+                                     .namelen = name_size,
+                                     .valuelen = value_size};
+}
+
+/* The caller's fields; the small names go to *text. Their values stay where they are. */
+static void add_list(struct ceasei_h2_fields *f, const cease_http_header *h, char **text)
+{
+    for (; h && h->name; h++) {
+        char *name = *text;
+        for (const char *p = h->name; *p; p++) {
+            *(*text)++ = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+        }
+        add(f, name, (size_t)(*text - name), h->value, strlen(h->value));
+    }
+}
+
+/* The time that is left, for the server. */
+static void add_deadline(struct ceasei_h2_fields *f, cease_ctx *ctx, const cease_http_call *call,
+                         char *text)
+{
+    cease_time deadline;
+    if (call->no_deadline || !cease_deadline(ctx, &deadline)) {
+        return;
+    }
+    cease_dur reserve = call->reserve.ns != 0 ? call->reserve : cease_ms(2);
+    int64_t ms = cease_until(cease_time_add(deadline, cease_ns(-reserve.ns))).ns / 1000000;
+    if (ms <= INT64_C(9999999999)) {
+        int n = snprintf(text, TIMEOUT_ROOM, "%lld", (long long)(ms > 0 ? ms : 0));
+        add(f, "x-request-timeout-ms", 20, text, (size_t)n);
+    }
+}
+
+static void add_target(struct ceasei_h2_fields *f, const struct url *u, char **text)
+{
+    char *target = *text;
+    if (u->target_size == 0 || u->target[0] != '/') {
+        *(*text)++ = '/';
+    }
+    if (u->target_size > 0) {
+        memcpy(*text, u->target, u->target_size);
+        *text += u->target_size;
+    }
+    add(f, ":path", 5, target, (size_t)(*text - target));
+}
+
+cease_error ceasei_h2_fields_request(struct ceasei_h2_fields *f, cease_ctx *ctx,
+                                     const cease_http_call *call, bool end)
+{
+    const char *method = call->method ? call->method : end ? "GET" : "POST";
+    struct url u;
+    size_t count = OWN_FIELDS;
+    size_t size = 2 * TIMEOUT_ROOM + 1;
+    *f = (struct ceasei_h2_fields){0};
+    if (!call->url || !split(call->url, &u) || !is_token(method)) {
+        return CEASE_EINVAL;
+    }
+    cease_error e = measure(call->headers, &count, &size);
+    if (e != CEASE_OK) {
+        return e;
+    }
+    if (!make_room(f, count, size + u.target_size)) {
+        return CEASE_ENOMEM;
+    }
+    char *text = (char *)(f->nv + count);
+    char *timeout = text;
+    char *length = text + TIMEOUT_ROOM;
+    text += 2 * (size_t)TIMEOUT_ROOM;
+    add(f, ":method", 7, method, strlen(method));
+    add(f, ":scheme", 7, u.scheme_size == 4 ? "http" : "https", u.scheme_size);
+    add(f, ":authority", 10, u.authority, u.authority_size);
+    add_target(f, &u, &text);
+    add_deadline(f, ctx, call, timeout);
+    if (call->body) {
+        int n = snprintf(length, TIMEOUT_ROOM, "%zu", call->body_size);
+        add(f, "content-length", 14, length, (size_t)n);
+    }
+    add_list(f, call->headers, &text);
+    return CEASE_OK;
+}
+
+cease_error ceasei_h2_fields_trailers(struct ceasei_h2_fields *f, const cease_http_header *list)
+{
+    size_t count = 0;
+    size_t size = 0;
+    *f = (struct ceasei_h2_fields){0};
+    cease_error e = measure(list, &count, &size);
+    if (e == CEASE_OK && count > 0) {
+        if (!make_room(f, count, size)) {
+            return CEASE_ENOMEM;
+        }
+        char *text = (char *)(f->nv + count);
+        add_list(f, list, &text);
+    }
+    return e;
+}
+
+void ceasei_h2_fields_deinit(struct ceasei_h2_fields *f)
+{
+    free(f->nv);
+    *f = (struct ceasei_h2_fields){0};
+}
