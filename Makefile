@@ -14,6 +14,12 @@ all: ## build everything for release (the default)
 run: ## set up, build, and start the search: PORT=8081, ARGS="--grace 2s"
 	@PORT='$(PORT)' tools/run $(ARGS)
 
+.PHONY: run-cluster
+run-cluster: ## PostgreSQL, Redis, three instances and one in front, on this machine: PORT=8080
+	@tools/setup build run cluster
+	@tools/build release
+	@tools/run-cluster $(if $(PORT),--port=$(PORT)) $(ARGS)
+
 .PHONY: test
 test: ## set up, build and run the tests: T=chan for one program, T="chan 'chan_recv_*'" for cases
 	@tools/test quick $(T)
@@ -44,6 +50,12 @@ race-pg: ## a million queries with random cancels on a real PostgreSQL: N=100000
 race-redis: ## a million commands with random cancels on a real Redis: N=1000000
 	@tools/setup build test full && tools/build test
 	@CEASE_RACE=$(or $(N),1000000) build/test/tests/redis/redis_race_test --limit=7200 -v
+
+.PHONY: chaos
+chaos: ## a cluster under load whose parts are stopped, killed and slowed at random: ARGS=--seconds=600
+	@tools/setup build run cluster
+	@tools/build test
+	@tests/search/chaos_test.py build/test/apps/search/cease-search build/test --seconds=600 $(ARGS)
 
 .PHONY: coverage
 coverage: ## which branches of the core its tests take; ARGS=--strict fails when one has no reason

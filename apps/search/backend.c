@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render.h"
+
 cease_error hits_add(struct hits *hits, const char *key, const char *title, const char *summary,
                      const char *snippet, bool exact)
 {
@@ -48,6 +50,30 @@ void page_deinit(struct page *page)
     text_deinit(&page->body);
     free(page->html);
     page->html = NULL;
+}
+
+cease_error found_row(struct found *f, const char *const texts[READ_BODY + 1])
+{
+    struct text *const fields[] = {
+        [READ_KEY] = &f->page->key,         [READ_TITLE] = &f->page->title,
+        [READ_SUMMARY] = &f->page->summary, [READ_SOURCE] = &f->source,
+        [READ_EXTRA] = &f->page->extra,     [READ_BODY] = &f->page->body};
+    bool failed = false;
+    for (int i = 0; i <= READ_BODY; i++) {
+        text_puts(fields[i], texts[i]);
+        failed = failed || fields[i]->failed;
+    }
+    f->any = true;
+    return failed ? CEASE_ENOMEM : CEASE_OK;
+}
+
+cease_error found_finish(cease_ctx *ctx, struct found *f)
+{
+    cease_error e = f->any ? CEASE_OK : CEASE_ENOENT;
+    if (f->source.size > 0 && render_html(ctx, f->source.data, &f->page->html) != CEASE_OK)
+        e = cease_err(ctx);
+    text_deinit(&f->source);
+    return e;
 }
 
 const struct backend *backends_find(const struct backends *all, const char *name)

@@ -28,6 +28,7 @@ struct hit {
 struct hits {
     struct hit data[HITS_MAX];
     size_t count;
+    bool cached; /* they were found before */
 };
 void hits_deinit(struct hits *hits);
 /* Copies the texts. Errors: CEASE_ENOMEM; CEASE_EOF: there are enough. */
@@ -43,6 +44,20 @@ struct page {
     char *html;        /* a fragment with harmless tags only; NULL: none */
 };
 void page_deinit(struct page *page);
+
+/* A page on its way out of a database. */
+struct found {
+    struct page *page;
+    struct text source; /* the file that it is rendered from; empty: none */
+    bool any;
+};
+/* Takes the columns of a row, in the order of store.h's READ_…. Errors: CEASE_ENOMEM. */
+cease_error found_row(struct found *f, const char *const texts[READ_BODY + 1]);
+/* Renders the page where this machine has its source; a source that is gone, or a missing mandoc, leaves the text
+ * that is indexed. Frees what f holds, in any case.
+ *
+ * Parks. Errors: CEASE_ENOENT: there was no row; the context's. */
+cease_error found_finish(cease_ctx *ctx, struct found *f);
 
 struct backend {
     const char *name;  /* in URLs and JSON */

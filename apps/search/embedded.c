@@ -14,7 +14,6 @@
 #include <strings.h>
 
 #include "backend.h"
-#include "render.h"
 
 struct embedded {
     const char *path;
@@ -146,26 +145,12 @@ static cease_error embedded_search(cease_ctx *ctx, void *self, const char *query
 
 /* ---- reading ---- */
 
-struct found {
-    struct page *page;
-    struct text source;
-    bool any;
-};
-
 static cease_error add_page(cease_sqlite_row *row, void *arg)
 {
-    struct found *f = arg;
-    f->any = true;
-    struct text *const fields[] = {
-        [READ_KEY] = &f->page->key,         [READ_TITLE] = &f->page->title,
-        [READ_SUMMARY] = &f->page->summary, [READ_SOURCE] = &f->source,
-        [READ_EXTRA] = &f->page->extra,     [READ_BODY] = &f->page->body};
-    bool failed = false;
-    for (int i = 0; i <= READ_BODY; i++) {
-        text_puts(fields[i], cease_sqlite_row_text(row, i, NULL));
-        failed = failed || fields[i]->failed;
-    }
-    return failed ? CEASE_ENOMEM : CEASE_OK;
+    const char *texts[READ_BODY + 1];
+    for (int i = 0; i <= READ_BODY; i++)
+        texts[i] = cease_sqlite_row_text(row, i, NULL);
+    return found_row(arg, texts);
 }
 
 static cease_error embedded_read(cease_ctx *ctx, void *self, const char *key, struct page *ret_page,
@@ -183,16 +168,8 @@ static cease_error embedded_read(cease_ctx *ctx, void *self, const char *key, st
         e = store_read(ctx, db, key, add_page, &f);
     explain(db, e, ret_trouble);
     give_back(b, db);
-    if (e == CEASE_OK && !f.any)
-        e = CEASE_ENOENT;
-    if (e == CEASE_OK && f.source.size > 0) {
-        /* A page that is gone, or a missing mandoc, still leaves the indexed text. */
-        e = render_html(ctx, f.source.data, &ret_page->html);
-        if (e != CEASE_OK && !cease_done(ctx))
-            e = CEASE_OK;
-    }
-    text_deinit(&f.source);
-    return e;
+    cease_error end = found_finish(ctx, &f);
+    return e == CEASE_OK ? end : e;
 }
 
 /* ---- life ---- */

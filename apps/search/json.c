@@ -5,7 +5,7 @@
  *     {"query": "signal",
  *      "results": [{"title", "url", "summary", "snippet", "snippet_html", "backend"}, …],
  *      "elapsed_ms": 3.1, "timeout_ms": 1000, "partial": false,
- *      "backends": [{"name", "results", "elapsed_ms", "error": null or a text}, …]}
+ *      "backends": [{"name", "results", "elapsed_ms", "error": null or a text, "cached"}, …]}
  *
  * When nobody answered there is also "error". `snippet` is plain text, `snippet_html` is escaped
  * and marks the hits.
@@ -38,7 +38,7 @@ static void add_backend(struct text *t, const struct answer *a)
     text_ms(t, a->elapsed);
     text_puts(t, ",\"error\":");
     text_json(t, answer_error(a));
-    text_putc(t, '}');
+    text_printf(t, ",\"cached\":%s}", a->hits.cached ? "true" : "false");
 }
 
 void json_results(struct text *t, const char *query, const struct result *result, cease_dur timeout,

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "accesslog.h"
+#include "cache.h"
 #include "postgres.h"
 #include "remote.h"
 #include "server.h"
@@ -80,9 +81,13 @@ static void announce(cease_listener *listener)
 /* False: there was no memory for it. */
 static bool add_backend(struct app *app, struct backend backend)
 {
+    if (app->cache)
+        backend = cache_wrap(app->cache, backend);
+    if (!backend.self)
+        return false;
     app->backends.budget[app->backends.count] = options_budget(app->options, backend.name);
     app->backends.of[app->backends.count++] = backend;
-    return backend.self != NULL;
+    return true;
 }
 
 static bool make_app(struct program *p)
@@ -92,6 +97,10 @@ static bool make_app(struct program *p)
     const struct options *o = &p->options;
     bool whole = true;
     *app = (struct app){.options = o, .indexes = &p->indexes, .started = cease_now()};
+    if (o->cache) {
+        app->cache = cache_new(o->cache, o->cache_ttl);
+        whole = app->cache != NULL;
+    }
     for (int i = 0; i < INDEX_COUNT; i++)
         whole = add_backend(app, embedded_backend(index_names[i], titles[i], p->indexes.of[i].path,
                                                   READERS, o->slow_ms)) &&
@@ -125,6 +134,7 @@ static void free_app(struct app *app)
     cease_http_server_free(app->server);
     for (size_t i = 0; i < app->backends.count; i++)
         app->backends.of[i].free(app->backends.of[i].self);
+    cache_free(app->cache);
 }
 
 /* Serves, and fills the index meanwhile, until ctx has ended. */

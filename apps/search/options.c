@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cache.h"
 #include "postgres.h"
 
 /* Backends that are there once at the most. */
@@ -46,6 +47,11 @@ static const char help[] =
     "well, "
     "such as\n"
     "                       postgres://user@host/name or postgres:///name?host=/run/postgresql\n"
+    "  --cache URL          keep results in this Redis for a while, and share searches that many "
+    "ask "
+    "for at a time:\n"
+    "                       redis://host:6379/0, unix:///run/redis.sock\n"
+    "  --cache-ttl DURATION how long (1m)\n"
     "  --no-index           serve what is indexed already\n"
     "  --index-only         bring the index up to date and exit\n"
     "  --quiet              no progress on standard error\n"
@@ -281,6 +287,19 @@ static bool set_db(struct options *o, const char *flag, char *value)
     return set_text(flag, value, &o->db);
 }
 
+static bool set_cache(struct options *o, const char *flag, char *value)
+{
+    if (!cache_is_there())
+        return complain(flag, value, "this cease-search was built without Redis (hiredis)");
+    return set_text(flag, value, &o->cache);
+}
+
+static bool set_cache_ttl(struct options *o, const char *flag, char *value)
+{
+    return read_duration(flag, value, &o->cache_ttl) &&
+           (o->cache_ttl.ns >= 1000000 || complain(flag, value, "expected 1ms or more"));
+}
+
 static bool set_hedge(struct options *o, const char *flag, char *value)
 {
     return read_duration(flag, value, &o->hedge);
@@ -325,6 +344,8 @@ static const struct flag {
     {"--replica", add_replica},
     {"--hedge", set_hedge},
     {"--db", set_db},
+    {"--cache", set_cache},
+    {"--cache-ttl", set_cache_ttl},
 };
 
 /* The flag at the start of an argument, "--flag" or "--flag=value"; NULL: it takes no value. */
@@ -432,6 +453,7 @@ enum options_next options_read(int argc, char **argv, struct options *ret)
                           .grace = cease_sec(5),
                           .limit = cease_sec(10),
                           .hedge = cease_ms(50),
+                          .cache_ttl = cease_min(1),
                           .serve = true,
                           .index = true};
     for (int i = 1; i < argc; i++) {

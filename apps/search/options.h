@@ -45,12 +45,14 @@ struct options {
     size_t instance_count;
     const char *replicas[REPLICAS_MAX]; /* together one backend: the first answer counts */
     size_t replica_count;
-    const char *db;  /* PostgreSQL's connection string; NULL: none */
-    cease_dur hedge; /* how long one replica may take before the next is asked, too */
-    long slow_ms;    /* CEASE_SEARCH_SLOW_MS */
-    bool serve;      /* false: --index-only */
-    bool index;      /* false: --no-index */
-    bool quiet;      /* no progress */
+    const char *db;      /* PostgreSQL's connection string; NULL: none */
+    const char *cache;   /* Redis's URL; NULL: none */
+    cease_dur cache_ttl; /* how long results are kept there */
+    cease_dur hedge;     /* how long one replica may take before the next is asked, too */
+    long slow_ms;        /* CEASE_SEARCH_SLOW_MS */
+    bool serve;          /* false: --index-only */
+    bool index;          /* false: --no-index */
+    bool quiet;          /* no progress */
 };
 
 /* What to do after reading them. */

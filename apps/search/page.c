@@ -115,7 +115,8 @@ static void add_bar(struct text *t, const struct answer *a, cease_dur timeout)
     if (error)
         text_html(t, error);
     else
-        text_printf(t, "%zu result%s", a->hits.count, a->hits.count == 1 ? "" : "s");
+        text_printf(t, "%zu result%s%s", a->hits.count, a->hits.count == 1 ? "" : "s",
+                    a->hits.cached ? ", cached" : "");
     text_puts(t, "</span><time>");
     add_duration(t, a->elapsed);
     text_puts(t, "</time>");

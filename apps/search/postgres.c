@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render.h"
-
 enum { CONNECTIONS = 16 };
 
 struct postgres {
@@ -125,26 +123,12 @@ static cease_error postgres_search(cease_ctx *ctx, void *self, const char *query
 
 /* ---- reading ---- */
 
-struct found {
-    struct page *page;
-    struct text source;
-    bool any;
-};
-
 static cease_error add_page(cease_pg_row *row, void *arg)
 {
-    struct found *f = arg;
-    f->any = true;
-    struct text *const fields[] = {
-        [READ_KEY] = &f->page->key,         [READ_TITLE] = &f->page->title,
-        [READ_SUMMARY] = &f->page->summary, [READ_SOURCE] = &f->source,
-        [READ_EXTRA] = &f->page->extra,     [READ_BODY] = &f->page->body};
-    bool failed = false;
-    for (int i = 0; i <= READ_BODY; i++) {
-        text_puts(fields[i], cease_pg_row_text(row, i, NULL));
-        failed = failed || fields[i]->failed;
-    }
-    return failed ? CEASE_ENOMEM : CEASE_OK;
+    const char *texts[READ_BODY + 1];
+    for (int i = 0; i <= READ_BODY; i++)
+        texts[i] = cease_pg_row_text(row, i, NULL);
+    return found_row(arg, texts);
 }
 
 static cease_error postgres_read(cease_ctx *ctx, void *self, const char *key, struct page *ret_page,
@@ -166,14 +150,8 @@ static cease_error postgres_read(cease_ctx *ctx, void *self, const char *key, st
         return e;
     e = explain(db, cease_pg_query(ctx, db, sql, args, 2, add_page, &f), ret_trouble);
     cease_pg_pool_give(p->pool, db);
-    if (e == CEASE_OK && !f.any)
-        e = CEASE_ENOENT;
-    /* Rendered where this machine has the page as well; otherwise the text that is indexed. */
-    if (e == CEASE_OK && f.source.size > 0 &&
-        render_html(ctx, f.source.data, &ret_page->html) != CEASE_OK)
-        e = cease_err(ctx);
-    text_deinit(&f.source);
-    return e;
+    cease_error end = found_finish(ctx, &f);
+    return e == CEASE_OK ? end : e;
 }
 
 /* ---- life ---- */

@@ -21,6 +21,7 @@ struct app {
     const struct options *options;
     struct indexes *indexes;
     struct backends backends;
+    struct cache *cache; /* before each of them; NULL: none */
     cease_http_server *server;
     cease_time started;
 };

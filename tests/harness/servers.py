@@ -42,7 +42,7 @@ class Server:
     def spawn(self, *words):
         env = {k: v for k, v in os.environ.items() if not k.startswith('PG')}
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env,
-                                        cwd=self.folder, **unprivileged())
+                                        cwd=self.folder, start_new_session=True, **unprivileged())
         end = time.monotonic() + 60
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -100,7 +100,7 @@ class Redis(Server):
 
     def start(self):
         self.path = os.path.join(self.folder, 'redis.sock')
-        self.url = 'unix:' + self.path
+        self.url = 'unix://' + self.path
         self.spawn(find('redis-server'), '--port', '0', '--unixsocket', self.path, '--save', '', '--appendonly', 'no')
 
     def answers(self):

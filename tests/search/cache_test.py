@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""cease-search with a real Redis before its backends: what is kept, what is shared, and when Redis is away. See rig.py.
+
+    cache_test.py PROGRAM BUILD_ROOT [CASE-GLOB...]
+"""
+import json
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+from rig import BASE, HANG, Place, Skip, ask_in_background, case, check, eventually, run_all  # noqa: E402
+from servers import NoServer, Redis  # noqa: E402: from the folder of the line above
+
+server_of_all = None
+
+
+def redis():
+    """The one server, started for the first case that wants it; each case finds it empty."""
+    global server_of_all
+    if not server_of_all:
+        try:
+            server_of_all = Redis(os.path.join(BASE, "redis"))
+        except NoServer as e:
+            raise Skip(str(e)) from e
+    check(server_of_all.command("FLUSHALL") == b"+OK\r\n", "it is emptied")
+    return server_of_all
+
+
+def ask(server, query="signal"):
+    return server.json(f"/search?q={query}&timeout=20s")[1]
+
+
+def cached(answer):
+    return [b["cached"] for b in answer["backends"]]
+
+
+def keys(r):
+    return r.command("KEYS", "*")
+
+
+@case
+def results_are_kept_for_their_time_and_are_the_same():
+    r = redis()
+    server = Place().server("--cache", r.url, "--cache-ttl", "10m")
+    first, second = ask(server), ask(server)
+    check(cached(first) == [False, False] and cached(second) == [True, True], first, second)
+    check(first["results"] == second["results"], "the same:", first, second)
+    check("<mark>" in second["results"][0]["snippet_html"], "with their marks")
+    ttl = int(r.command("PTTL", "cease-search:1:manual:signal")[1:])
+    check(0 < ttl <= 600000, "ttl", ttl)
+    check("results, cached" in server.get("/search?q=signal")[1], "the page says so")
+    r.command("FLUSHALL")
+    check(cached(ask(server)) == [False, False], "gone")
+    other = Place().server("--cache", r.url)
+    check(cached(ask(other)) == [True, True], "instances share it")
+    check(cached(ask(server, "nothingtobefound")) == [False, False] and
+          cached(ask(server, "nothingtobefound")) == [False, False], "nothing found is not kept")
+    other.stop()
+    server.stop()
+
+
+@case
+def entries_that_are_not_ours_are_not_believed():
+    r = redis()
+    server = Place().server("--cache", r.url)
+    for entry in ("", "{", "[]x", '{"a":1}', '[["a"]]', '[[1,2,3,4,true]]', '["x"]', "[" * 5000):
+        check(r.command("SET", "cease-search:1:manual:signal", entry) == b"+OK\r\n", entry)
+        answer = ask(server)
+        check(answer["results"][0]["title"] == "signal(2)" and not answer["partial"], entry, answer)
+    r.command("LPUSH", "cease-search:1:packages:kill", "a list")
+    check(not ask(server, "kill")["partial"], "another type of value")
+    r.command("SET", "cease-search:1:manual:evil", '[["<b>k</b>","<script>x</script>","s","s",false]]')
+    page = server.get("/search?q=evil")[1]
+    check("<script>x" not in page, page)
+    server.stop()
+
+
+@case
+def many_who_ask_for_the_same_share_one_search():
+    r = redis()
+    server = Place().server("--cache", r.url, env={"CEASE_SEARCH_SLOW_MS": "1500"})
+    asking = [ask_in_background(server, "/search?q=signal&format=json") for _ in range(20)]
+    eventually(lambda: server.health()["requests"]["running"] == 21, "all are waiting")
+    check(server.health()["statements"]["running"] == 2, "for one search of each backend:", server.health())
+    for thread, result in asking:
+        thread.join(HANG)
+        check(result["status"] == 200 and json.loads(result["body"])["results"][0]["title"] == "signal(2)", result)
+    server.stop()
+
+
+@case
+def who_leaves_first_stops_nobody_else_and_the_last_stops_the_search():
+    r = redis()
+    server = Place().server("--cache", r.url, env={"CEASE_SEARCH_SLOW_MS": "3000"})
+    leader = socket.create_connection(tuple(server.address.split(":")), HANG)
+    leader.sendall(b"GET /search?q=signal HTTP/1.1\r\nHost: x\r\n\r\n")
+    eventually(lambda: server.health()["statements"]["running"] == 2, "the first one's search runs")
+    thread, result = ask_in_background(server, "/search?q=signal&format=json")
+    eventually(lambda: server.health()["requests"]["running"] == 3, "a second one waits for it")
+    leader.close()
+    server.log(r" 499 ")
+    thread.join(HANG)
+    check(result["status"] == 200 and json.loads(result["body"])["results"], "it got the results:", result)
+    last = socket.create_connection(tuple(server.address.split(":")), HANG)
+    last.sendall(b"GET /search?q=kill HTTP/1.1\r\nHost: x\r\n\r\n")
+    eventually(lambda: server.health()["statements"]["running"] == 2, "another search runs")
+    last.close()
+    eventually(lambda: server.health()["statements"]["running"] == 0, "nobody waits for it, so it ends")
+    server.quiet()
+    server.stop()
+
+
+@case
+def redis_that_is_away_or_stuck_costs_little_and_is_used_again():
+    r = redis()
+    server = Place().server("--cache", r.url)
+    ask(server)
+    os.kill(r.process.pid, 19)  # SIGSTOP: it takes connections and answers nothing
+    answer = ask(server)
+    check(answer["results"][0]["title"] == "signal(2)" and cached(answer) == [False, False], answer)
+    os.kill(r.process.pid, 18)
+    r.kill()
+    check(ask(server)["results"][0]["title"] == "signal(2)", "also when it is gone")
+    eventually(lambda: any("Redis: " in line and "going on without it" in line for line in server.err_lines), "it is said")
+    r.start()
+    eventually(lambda: cached(ask(server)) == [True, True], "it is used again")
+    eventually(lambda: any("Redis is back" in line for line in server.err_lines), "that, too")
+    server.stop()
+
+
+@case
+def bad_flags_for_the_cache_are_one_sentence():
+    place = Place()
+    for flags, words in ((["--cache-ttl", "0s"], "greater than 0"), (["--cache-ttl", "1us"], "1ms or more"), (["--cache"], "needs a value")):
+        done = place.run(*flags)
+        check(done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, flags, done.stderr)
+
+
+if __name__ == "__main__":
+    status = run_all("mandoc")
+    if server_of_all:
+        server_of_all.stop()
+    sys.exit(status)
