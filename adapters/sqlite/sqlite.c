@@ -284,6 +284,21 @@ static void job_run(void *arg)
     ceasei_sub(&counts.running, 1, RELAXED);
 }
 
+static void settle_job(void *arg)
+{
+    settle(arg, true);
+}
+
+/* A call that has not begun ends like one that was cut short: without its transaction. */
+static void settle_unstarted(cease_ctx *ctx, cease_sqlite *db)
+{
+    CEASE_AUTO_END cease_canceler *stop = NULL;
+    if (!db->handle || sqlite3_get_autocommit(db->handle))
+        return;
+    if (cease_block(cease_with_grace(ctx, CEASE_FOREVER, &stop), settle_job, NULL, db) != CEASE_OK)
+        db->broken = true;
+}
+
 /* cease_sqlite_run for who has claimed the connection. */
 static cease_error run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, void *arg)
 {
@@ -297,8 +312,10 @@ static cease_error run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, vo
         return job.result;
     db->code = SQLITE_INTERRUPT; /* it was never started */
     set_context_message(db, ctx, e);
-    if (e == cease_err(ctx))
+    if (e == cease_err(ctx)) {
+        settle_unstarted(ctx, db);
         ceasei_add(&counts.interrupted, 1, RELAXED);
+    }
     return e;
 }
 

@@ -202,7 +202,7 @@ CEASE_PUBLIC cease_error cease_sqlite_query(cease_ctx *ctx, cease_sqlite *db, co
  * functions of one's own.
  *
  * fn resets or finalizes each statement that it has stepped. A transaction may stay open from one call to the
- * next; it is rolled back when a call ends with the context's error.
+ * next; it is rolled back when a call ends with the context's error, also if it had not begun.
  *
  * Parks: until fn has returned.
  * Callers: tasks and threads, one at a time

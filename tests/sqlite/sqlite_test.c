@@ -369,19 +369,46 @@ BOTH(interrupt_race_never_hits_the_next_user)
 
 /* ---- transactions ---- */
 
-BOTH(cut_transaction_is_rolled_back)
+static cease_sqlite *open_in_transaction(void)
 {
     cease_sqlite *db = open_memory();
+    CHECK_OK(cease_sqlite_exec(cease_background(), db,
+                               "CREATE TABLE t(x); BEGIN; INSERT INTO t VALUES(1)"));
+    return db;
+}
+
+static void check_rolled_back(cease_sqlite *db)
+{
     cease_ctx *bg = cease_background();
-    CHECK_OK(cease_sqlite_exec(bg, db, "CREATE TABLE t(x); BEGIN; INSERT INTO t VALUES(1)"));
-    cease_canceler *stop;
-    cease_ctx *ctx = cease_with_timeout(bg, cease_ms(10), &stop);
-    CHECK_ERR(cease_sqlite_query(ctx, db, ENDLESS, NULL, 0, NULL, NULL), CEASE_EDEADLINE);
-    cease_end(stop);
     int64_t count = -1;
     CHECK_OK(cease_sqlite_query(bg, db, "SELECT count(*) FROM t", NULL, 0, take_int, &count));
     CHECK_EQ(count, 0);
     CHECK_OK(cease_sqlite_exec(bg, db, "BEGIN; COMMIT")); /* none was left open */
+}
+
+BOTH(cut_transaction_is_rolled_back)
+{
+    cease_sqlite *db = open_in_transaction();
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    struct canceling c = {.stop = cease_canceler_ref(stop), .after_us = 100, .running_first = 1};
+    pthread_t thread = cancel_soon(&c);
+    CHECK_ERR(cease_sqlite_query(ctx, db, ENDLESS, NULL, 0, NULL, NULL), CEASE_ECANCELED);
+    pthread_join(thread, NULL);
+    cease_end(stop);
+    check_rolled_back(db);
+    cease_sqlite_close(db);
+}
+
+/* By the time of the call the context has ended, so the statement never runs. */
+BOTH(transaction_whose_next_call_comes_too_late_is_rolled_back)
+{
+    cease_sqlite *db = open_in_transaction();
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ns(0), &stop);
+    CHECK_ERR(cease_sqlite_exec(ctx, db, "INSERT INTO t VALUES(2)"), CEASE_EDEADLINE);
+    cease_end(stop);
+    check_rolled_back(db);
     cease_sqlite_close(db);
 }
 
