@@ -403,8 +403,10 @@ void ceasei_release(cease_ctx *ctx)
 cease_ctx *cease_ref(cease_ctx *ctx)
 {
     CEASEI_ALIVE(ctx, NULL, "cease_ref");
-    if (ctx != NULL)
-        ceasei_ref(ctx);
+    if (ctx != NULL && ctx->kind != KIND_ROOT &&
+        CEASE_UNLIKELY(ceasei_add(&ctx->refs, 1, RELAXED) >= COUNT_MAX))
+        ceasei_panic_at(NULL, 0, NULL,
+                        "cease_ref: two thousand million references: they are never dropped");
     return ctx;
 }
 

@@ -140,8 +140,8 @@ struct ceasei_list {
                         kids > 0 */
     uintptr_t items; /* under lock; atomic for looks: tagged link, newest first; see ITEMS_RUN */
 };
-#define KIDS_ORPHAN (UINT32_C(1) << 31)
-enum { CEASEI_STRIPE_SIZE = 64 }; /* a stripe: a list in a cache line of its own */
+#define KIDS_ORPHAN (UINT32_C(1) << 31) /* as many kids would take 240 GiB */
+enum { CEASEI_STRIPE_SIZE = 64 };       /* a stripe: a list in a cache line of its own */
 
 /* What else `items` of the home list can be. Once its node has ended and nothing is linked any more:
  * the run of the callbacks that go on. And, from when a node gets what few nodes need until it is
@@ -159,6 +159,8 @@ struct ceasei_extra {
 };
 
 enum { TIMER_NONE = UINT32_MAX };
+/* Of references, and of shares: far from where a counter would begin anew, and free what is in use. */
+#define COUNT_MAX (UINT32_C(1) << 31)
 
 struct ceasei_run;
 struct ceasei_thread;

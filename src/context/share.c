@@ -12,8 +12,12 @@
 cease_canceler *cease_canceler_ref(cease_canceler *c)
 {
     CEASEI_ALIVE((cease_ctx *)(void *)c, NULL, "cease_canceler_ref");
-    if (c != NULL && node_of_canceler(c)->ctx.kind != KIND_ROOT)
-        ceasei_add(&node_of_canceler(c)->shares, 1, RELAXED);
+    struct ceasei_node *node = node_of_canceler(c);
+    if (c != NULL && node->ctx.kind != KIND_ROOT &&
+        CEASE_UNLIKELY(ceasei_add(&node->shares, 1, RELAXED) >= COUNT_MAX))
+        ceasei_panic(node->cause.own.place,
+                     "cease_canceler_ref: two thousand million shares of the "
+                     "context made here: they are never ended");
     return c;
 }
 

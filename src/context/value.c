@@ -50,14 +50,18 @@ const struct ceasei_values ceasei_no_values;
 
 /* ----- slots ----- */
 
+static uint32_t slots; /* atomic: those given out; one that loses the race is not used */
+
 /* 1 + the slot of a key; given out now if it has none. */
 static uint32_t register_key(cease_key *key)
 {
-    static uint32_t last; /* atomic: the slots given out; one that loses the race is not used */
     uint32_t slot = ceasei_load(&key->slot_, ACQUIRE);
     if (slot != 0)
         return slot;
-    uint32_t mine = ceasei_add(&last, 1, RELAXED) + 1;
+    uint32_t mine = ceasei_add(&slots, 1, RELAXED) + 1;
+    if (CEASE_UNLIKELY(mine == 0))
+        ceasei_panic_at(NULL, 0, NULL,
+                        "cease_with_value: four thousand million keys: a key is to be static");
     if (ceasei_cas(&key->slot_, &slot, mine, ACQ_REL))
         return mine;
     return slot;
