@@ -96,6 +96,7 @@ typedef struct cease_http_server_opts {
     uint32_t request_max;      /* 10,000: handlers that run at a time; further requests wait, their
                                   time running, */
     int32_t queue_max;      /* 1,000 of them at most; < 0: none; above it: 503 with Retry-After */
+    bool take_baggage;      /* put a request's baggage into its context (cease/propagate.h) */
     cease_http_log_fn *log; /* NULL: no access log */
     void *log_arg;
 } cease_http_server_opts;
@@ -227,6 +228,7 @@ typedef struct cease_http_server_counts {
     uint64_t bad_total;          /* heads that were refused */
     uint64_t busy_total;         /* answered 503: too many connections or requests, or no task */
     uint64_t bad_deadline_total; /* deadline headers that were malformed */
+    uint64_t bad_trace_total;    /* traceparent, tracestate and baggage that were */
     uint32_t connections;        /* now */
     uint32_t idle;               /* of these, between requests */
     uint32_t requests;           /* handlers that run */

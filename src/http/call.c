@@ -9,6 +9,7 @@
 #include "http/call.h"
 
 #include "http/parse.h"
+#include "http/propagate.h"
 #include "http/redirect.h"
 
 #include <stdio.h>
@@ -113,11 +114,13 @@ static bool time_left(cease_ctx *ctx, const struct ceasei_call *c, int64_t *ret_
 }
 
 /* Gives whether a Host was among them. */
-static bool add_fields(const struct ceasei_call *c, bool timed, struct ceasei_text *t)
+static bool add_fields(cease_ctx *ctx, const struct ceasei_call *c, bool timed,
+                       struct ceasei_text *t)
 {
     bool host = false;
     for (const cease_http_header *h = c->call->headers; h && h->name; h++) {
         if (ceasei_redirect_hides(h->name, c->foreign, c->dropped) ||
+            ceasei_propagate_replaces(ctx, c->trace, c->baggage, h->name) ||
             (timed && strcasecmp(h->name, "X-Request-Timeout-Ms") == 0)) {
             continue;
         }
@@ -171,7 +174,7 @@ cease_error ceasei_call_head(cease_ctx *ctx, const struct ceasei_call *c, struct
     int64_t ms = 0;
     bool timed = time_left(ctx, c, &ms);
     add_request_line(c, t);
-    if (!add_fields(c, timed, t)) {
+    if (!add_fields(ctx, c, timed, t)) {
         ceasei_text_put(t, "Host: ");
         ceasei_text_add(t, c->split.authority, c->split.authority_size);
         ceasei_text_put(t, "\r\n");
@@ -184,6 +187,7 @@ cease_error ceasei_call_head(cease_ctx *ctx, const struct ceasei_call *c, struct
         snprintf(line, sizeof line, "X-Request-Timeout-Ms: %lld\r\n", (long long)ms);
         ceasei_text_put(t, line);
     }
+    ceasei_propagate_out(ctx, c->trace, c->baggage, t);
     if (c->proxy && !c->split.tls) {
         ceasei_text_put(t, c->proxy->auth);
     }

@@ -5,9 +5,9 @@
 #ifndef CEASE_HTTP_CALL_H
 #define CEASE_HTTP_CALL_H
 
+#include "http/growing.h"
 #include "http/pool.h"
 #include "http/proxy.h"
-#include "http/text.h"
 #include "http/url.h"
 
 /* What changes from redirect to redirect beside what the caller has asked for. */

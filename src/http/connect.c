@@ -6,9 +6,9 @@
  * it: it is some hundred bytes, once for a connection. A proxy that says anything but 2xx, or sends a
  * head over TUNNEL_HEAD_MAX, has refused.
  */
+#include "http/growing.h"
 #include "http/parse.h"
 #include "http/pool.h"
-#include "http/text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -18,6 +18,7 @@
 
 #include "base/atomic.h"
 #include "http/deadline.h"
+#include "http/propagate.h"
 #include "http/url.h"
 
 #include <stdio.h>
@@ -197,10 +198,15 @@ static void enter_and_run(struct ceasei_http_exchange *x, cease_ctx *ctx, struct
 
 static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct outcome *o)
 {
+    unsigned bad;
     cease_ctx *ctx = cease_with_timeout(x->run->active, limit, &x->stop);
     cease_error e = x->carrier->guard(x, x->route->opts.half_closed);
     if (e == CEASE_OK) {
-        enter_and_run(x, ctx, o);
+        cease_ctx *carrying =
+            ceasei_propagate_in(ctx, x->head, x->text, x->server->opts.take_baggage, &bad);
+        ceasei_add(&x->server->bad_trace_total, bad, RELAXED);
+        enter_and_run(x, carrying, o);
+        cease_unref(carrying);
         x->carrier->unguard(x);
     } else { /* without a guard nobody would stop its work */
         ceasei_add(&x->server->busy_total, 1, RELAXED);

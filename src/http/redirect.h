@@ -5,7 +5,7 @@
 #ifndef CEASE_HTTP_REDIRECT_H
 #define CEASE_HTTP_REDIRECT_H
 
-#include "http/text.h"
+#include "http/growing.h"
 
 #include <stdbool.h>
 

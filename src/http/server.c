@@ -128,6 +128,7 @@ void cease_http_server_count(cease_http_server *s, cease_http_server_counts *ret
         ret->bad_total = ceasei_load(&s->bad_total, RELAXED);
         ret->busy_total = ceasei_load(&s->busy_total, RELAXED);
         ret->bad_deadline_total = ceasei_load(&s->bad_deadline_total, RELAXED);
+        ret->bad_trace_total = ceasei_load(&s->bad_trace_total, RELAXED);
         ret->connections = ceasei_load(&s->connections, RELAXED);
         ret->idle = ceasei_load(&s->idle, RELAXED);
         ret->requests = ceasei_http_gate_running(&s->gate);

@@ -66,8 +66,8 @@ struct cease_http_server {
     cease_http_server_opts opts; /* with the defaults filled in; set at birth */
     struct ceasei_routes routes; /* fixed while serving */
     uint32_t serving;            /* atomic: how many serve calls run */
-    uint64_t connections_total, requests_total, bad_total, busy_total,
-        bad_deadline_total;           /* atomic */
+    uint64_t connections_total, requests_total, bad_total, busy_total, bad_deadline_total,
+        bad_trace_total;              /* atomic */
     uint32_t connections, idle;       /* atomic */
     struct ceasei_http_gate gate;     /* of the handlers */
     struct ceasei_http_layers layers; /* fixed while serving */

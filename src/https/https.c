@@ -49,6 +49,7 @@ const cease_http_tls *cease_https(void)
                                          .read = read_session,
                                          .write = write_session,
                                          .pending = is_pending,
-                                         .close = close_session};
+                                         .close = close_session,
+                                         .duplex = true};
     return &table;
 }

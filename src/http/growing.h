@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * text.h: a text that grows, on the caller's stack while it is short.
+ * growing.h: a text that grows, on the caller's stack while it is short.
  */
-#ifndef CEASE_HTTP_TEXT_H
-#define CEASE_HTTP_TEXT_H
+#ifndef CEASE_HTTP_GROWING_H
+#define CEASE_HTTP_GROWING_H
 
 #include <stdbool.h>
 #include <stddef.h>
