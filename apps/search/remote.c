@@ -8,9 +8,7 @@
  */
 #include "remote.h"
 
-#include <cease/chan.h>
-#include <cease/group.h>
-#include <cease/http.h>
+#include <cease/http_client.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +25,7 @@ struct remote {
     const char *const *urls;
     size_t count;
     cease_dur hedge;
+    cease_http_client *client;
     uint64_t turn; /* atomic: which replica is asked first */
 };
 
@@ -76,11 +75,12 @@ static cease_error refused(const char *url, const cease_http_reply *reply,
     return reply->status == 504 ? CEASE_EDEADLINE : CEASE_EIO;
 }
 
-/* GETs `target` from one instance. On CEASE_OK the reply is a 200. */
-static cease_error ask_one(cease_ctx *ctx, const char *url, const char *target,
-                           cease_http_reply *ret_reply, struct trouble *ret_trouble)
+/* GETs `target` from one of the instances. On CEASE_OK the reply is a 200. */
+static cease_error ask_instances(cease_ctx *ctx, struct remote *r, const char *target,
+                                 cease_http_reply *ret_reply, struct trouble *ret_trouble)
 {
-    TEXT_AUTO whole = {0};
+    struct text urls[REPLICAS_MAX] = {0};
+    cease_http_call calls[REPLICAS_MAX];
     char hops[24];
     const struct userip *ip = userip_from(ctx);
     snprintf(hops, sizeof hops, "%ld", hops_of(ctx) + 1);
@@ -89,89 +89,29 @@ static cease_error ask_one(cease_ctx *ctx, const char *url, const char *target,
         {REMOTE_HOPS_FIELD, hops},
         {ip && ip->text[0] ? "X-Forwarded-For" : NULL, ip ? ip->text : ""},
         {NULL, NULL}};
-    text_puts(&whole, url);
-    text_puts(&whole, target);
-    if (whole.failed)
-        return CEASE_ENOMEM;
-    cease_http_call call = {
-        .size = sizeof call, .url = whole.data, .headers = headers, .reply_max = REPLY_MAX};
-    cease_error e = cease_http_do(ctx, &call, ret_reply);
-    if (e == CEASE_OK && ret_reply->status != 200) {
+    size_t first = (size_t)__atomic_fetch_add(&r->turn, 1, __ATOMIC_RELAXED);
+    size_t last = 0;
+    cease_error e = CEASE_OK;
+    for (size_t i = 0; i < r->count; i++) {
+        text_puts(&urls[i], r->urls[(first + i) % r->count]);
+        text_puts(&urls[i], target);
+        e = urls[i].failed ? CEASE_ENOMEM : e;
+        calls[i] = (cease_http_call){.size = sizeof calls[i],
+                                     .url = urls[i].data,
+                                     .headers = headers,
+                                     .reply_max = REPLY_MAX};
+    }
+    if (e == CEASE_OK)
+        e = cease_http_client_hedge(ctx, r->client, calls, r->count, r->hedge, ret_reply, &last);
+    const char *url = r->urls[(first + last) % r->count];
+    if (e != CEASE_OK) {
+        complain(ret_trouble, url, cease_strerror(e));
+    } else if (ret_reply->status != 200) {
         e = refused(url, ret_reply, ret_trouble);
         cease_http_reply_deinit(ret_reply);
-    } else if (e != CEASE_OK) {
-        complain(ret_trouble, url, cease_strerror(e));
-    }
-    return e;
-}
-
-/* ---- replicas ---- */
-
-struct attempt {
-    const char *url;
-    const char *target;
-    cease_chan *ended; /* of struct attempt * */
-    cease_http_reply reply;
-    cease_error error;
-    struct trouble trouble;
-};
-
-static cease_error attempt_task(cease_ctx *ctx, void *arg)
-{
-    struct attempt *a = arg;
-    a->error = ask_one(ctx, a->url, a->target, &a->reply, &a->trouble);
-    cease_chan_try_send(a->ended, &a); /* there is room for all */
-    return CEASE_OK;
-}
-
-/* Starts the next attempt when one has failed or the hedge time is over, until one has succeeded or
- * all have failed: then *ret_last is that one. */
-static cease_error race(cease_ctx *ctx, struct remote *r, cease_group *group,
-                        struct attempt *attempts, struct attempt **ret_last)
-{
-    cease_chan *ended = attempts[0].ended;
-    size_t started = 0;
-    for (size_t failed = 0; failed < r->count;) {
-        CEASE_AUTO_END cease_canceler *stop = NULL;
-        bool more = started < r->count;
-        cease_error e = more ? cease_group_go(group, attempt_task, &attempts[started]) : CEASE_OK;
-        if (e != CEASE_OK)
-            return e;
-        started += more;
-        more = started < r->count;
-        cease_ctx *until = more ? cease_with_timeout(ctx, r->hedge, &stop) : ctx;
-        e = cease_chan_recv(until, ended, ret_last);
-        if (e == CEASE_OK && ((*ret_last)->error == CEASE_OK || (*ret_last)->error == CEASE_ENOENT))
-            return (*ret_last)->error;
-        failed += e == CEASE_OK;
-        if (e != CEASE_OK && (!more || cease_done(ctx)))
-            return e;
-    }
-    return (*ret_last)->error;
-}
-
-static cease_error ask_replicas(cease_ctx *ctx, struct remote *r, const char *target,
-                                cease_http_reply *ret_reply, struct trouble *ret_trouble)
-{
-    struct attempt attempts[REPLICAS_MAX] = {0};
-    struct attempt *last = NULL;
-    size_t first = (size_t)__atomic_fetch_add(&r->turn, 1, __ATOMIC_RELAXED);
-    cease_chan *ended = cease_chan_new(sizeof last, r->count);
-    cease_group *group = cease_group_new(ctx, NULL);
-    for (size_t i = 0; i < r->count; i++)
-        attempts[i] = (struct attempt){
-            .url = r->urls[(first + i) % r->count], .target = target, .ended = ended};
-    cease_error e = ended && group ? race(ctx, r, group, attempts, &last) : CEASE_ENOMEM;
-    cease_group_free(group); /* cancels those that are still under way, and joins all */
-    cease_chan_unref(ended);
-    if (e == CEASE_OK) {
-        *ret_reply = last->reply;
-        last->reply = (cease_http_reply){0};
-    } else if (last) {
-        *ret_trouble = last->trouble;
     }
     for (size_t i = 0; i < r->count; i++)
-        cease_http_reply_deinit(&attempts[i].reply);
+        text_deinit(&urls[i]);
     return e;
 }
 
@@ -182,9 +122,7 @@ static cease_error ask(cease_ctx *ctx, struct remote *r, const struct text *targ
         return CEASE_ENOMEM;
     if (hops_of(ctx) >= HOPS_MAX)
         return complain(ret_trouble, r->name, "the request has been through too many instances");
-    if (r->count == 1)
-        return ask_one(ctx, r->urls[0], target->data, ret_reply, ret_trouble);
-    return ask_replicas(ctx, r, target->data, ret_reply, ret_trouble);
+    return ask_instances(ctx, r, target->data, ret_reply, ret_trouble);
 }
 
 /* ---- searching ---- */
@@ -369,17 +307,36 @@ static cease_error remote_read(cease_ctx *ctx, void *self, const char *key, stru
 
 /* ---- life ---- */
 
+static void remote_free(void *self)
+{
+    struct remote *r = self;
+    if (r)
+        cease_http_client_free(r->client);
+    free(r);
+}
+
 struct backend remote_backend(const char *name, const char *title, const char *const *urls,
                               size_t count, cease_dur hedge)
 {
+    /* Instances are named one by one: no proxy is meant, and nobody sends us elsewhere. */
+    cease_http_client_opts opts = {
+        .size = sizeof opts, .proxy = "", .redirect_max = CEASE_HTTP_NO_REDIRECTS};
     struct remote *r = calloc(1, sizeof *r);
     if (r)
-        *r = (struct remote){.name = name, .urls = urls, .count = count, .hedge = hedge};
+        *r = (struct remote){.name = name,
+                             .urls = urls,
+                             .count = count,
+                             .hedge = hedge,
+                             .client = cease_http_client_new(&opts)};
+    if (r && !r->client) {
+        free(r);
+        r = NULL;
+    }
     return (struct backend){.name = name,
                             .title = title,
                             .relays = true,
                             .self = r,
                             .search = remote_search,
                             .read = remote_read,
-                            .free = free};
+                            .free = remote_free};
 }

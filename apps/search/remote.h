@@ -2,7 +2,7 @@
  *
  * remote.h: backends that are other instances of this program, asked over HTTP.
  *
- * The time that is left goes with the request (X-Request-Timeout-Ms, from cease_http_do), and so does
+ * The time that is left goes with the request (X-Request-Timeout-Ms), and so does
  * the user's address (X-Forwarded-For). When the context ends the connection is closed, which is how
  * the other instance learns that nobody waits any more.
  *
