@@ -22,6 +22,9 @@
 /* The result must be looked at. */
 #define CEASE_MUST_USE __attribute__((__warn_unused_result__))
 
+/* Does not return. */
+#define CEASE_NORETURN __attribute__((__noreturn__))
+
 /* Runs `fn(&variable)` when the variable leaves its scope. */
 #define CEASE_CLEANUP(fn) __attribute__((__cleanup__(fn)))
 

@@ -15,6 +15,7 @@
 #include <cease/flight.h>
 #include <cease/group.h>
 #include <cease/net.h>
+#include <cease/nopark.h>
 #include <cease/packet.h>
 #include <cease/process.h>
 #include <cease/rate.h>

@@ -123,6 +123,26 @@ CEASE_PUBLIC cease_error cease_chan_try_send(cease_chan *ch, const void *value);
  */
 CEASE_PUBLIC cease_error cease_chan_try_recv(cease_chan *ch, void *ret_value);
 
+/* How many values are inside at this moment: for metrics. Whoever decides by it has decided by the past.
+ *
+ * Parks: no
+ * Callers: any thread
+ * Owns: nothing
+ * Errors: 0 for a NULL channel
+ * Since: 0.1
+ */
+CEASE_PUBLIC size_t cease_chan_length(const cease_chan *ch);
+
+/* How many values fit inside: what cease_chan_new was given.
+ *
+ * Parks: no
+ * Callers: any thread
+ * Owns: nothing
+ * Errors: 0 for a NULL channel
+ * Since: 0.1
+ */
+CEASE_PUBLIC size_t cease_chan_capacity(const cease_chan *ch);
+
 /* Closes the channel and wakes everybody who waits on it with CEASE_ECLOSED; senders keep their
  * values, values inside stay for receivers. Closing again does nothing (unlike in Go, where it
  * panics).

@@ -129,8 +129,9 @@ CEASE_PUBLIC void cease_wake(cease_parker *p);
 CEASE_PUBLIC void cease_park_thread(cease_parker *p);
 CEASE_PUBLIC void cease_wake_thread(cease_parker *p);
 
-/* Where the callback was registered that runs on this thread right now; NULL when none does.
- * Parking is a bug while it is not NULL.
+/* Where the callback was registered that runs on this thread right now, or where the scope began in
+ * which nothing may park (cease/nopark.h); NULL when there is none. Parking is a bug while it is not
+ * NULL.
  *
  * Parks: no
  * Callers: any thread
@@ -139,6 +140,17 @@ CEASE_PUBLIC void cease_wake_thread(cease_parker *p);
  * Since: 0.1
  */
 CEASE_PUBLIC const cease_place *cease_callback_place(void);
+
+/* Aborts: `function` would have to wait, and cease_callback_place() is not NULL. Says whether that is a
+ * callback or a scope of cease/nopark.h, and its place.
+ *
+ * Parks: no
+ * Callers: any thread
+ * Owns: nothing
+ * Errors: does not return
+ * Since: 0.1
+ */
+CEASE_PUBLIC CEASE_NORETURN void cease_park_forbidden(const char *function);
 
 /* The earliest deadline of a shard, CEASE_NEVER when it has none. One atomic load.
  *

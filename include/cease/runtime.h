@@ -14,7 +14,8 @@
  * Environment: CEASE_WORKERS (how many workers at most, 1 to 64), CEASE_STACK (bytes of a stack,
  * with K or M; rounded up to whole pages, from 64K to 64M), CEASE_SEGV=0 (leave SIGSEGV alone).
  * They win over cease_runtime_configure. CEASE_DEBUG=1 reports tasks that live when the process exits, by
- * the place that started them, as it does for contexts (cease/context.h).
+ * the place that started them, as it does for contexts (cease/context.h); it ends the process when a
+ * task returns with a mutex (cease/sync.h), or waits where nothing may (cease/nopark.h).
  */
 #ifndef CEASE_RUNTIME_H
 #define CEASE_RUNTIME_H

@@ -410,7 +410,8 @@ struct ceasei_thread {
     uint32_t node_count;
     uint32_t number;      /* set at birth: counts up, chooses the stripe                        */
     uint64_t made, freed; /* atomic: written by the thread, read by cease_live_count            */
-    const cease_place *callback;         /* where the running callback was registered         */
+    const cease_place *callback; /* where the running callback was registered ...     */
+    bool callback_is_scope;      /* ... or the scope began in which nothing may park (nopark.c)  */
     const struct ceasei_node *contended; /* whose lock it found held last ... */
     uint32_t contended_count; /* ... and how many times in a row                         */
     uint32_t

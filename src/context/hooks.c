@@ -75,8 +75,7 @@ void cease_park(cease_parker *p)
 {
     const cease_place *place = cease_callback_place();
     if (CEASE_UNLIKELY(place != NULL))
-        /* not taken: NULL: just compared with it */
-        ceasei_panic(place, "the callback that was added here parks; callbacks must not");
+        cease_park_forbidden("cease_park");
     const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
     if (hooks->park != NULL)
         hooks->park(p);

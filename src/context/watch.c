@@ -30,9 +30,12 @@ void ceasei_call_watch(cease_watch_fn *fn, void *arg, const cease_place *place)
     static const cease_place unknown = {"unknown", 0, "unknown"};
     struct ceasei_thread *self = ceasei_thread_self();
     const cease_place *outer = self->callback;
+    bool outer_is_scope = self->callback_is_scope;
     self->callback = place != NULL ? place : &unknown;
+    self->callback_is_scope = false;
     fn(arg);
     self->callback = outer;
+    self->callback_is_scope = outer_is_scope;
 }
 
 const cease_place *cease_callback_place(void)

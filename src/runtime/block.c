@@ -323,9 +323,8 @@ static void forget(struct job *job)
 static cease_error run_here(cease_ctx *ctx, struct caller *c)
 {
     struct job *job = c->job;
-    const cease_place *callback = cease_callback_place();
-    if (callback) { /* it would not park, but block all the same */
-        ceasei_panic(callback, "cease_block in a callback of a context");
+    if (cease_callback_place()) { /* it would not park, but block all the same */
+        cease_park_forbidden("cease_block");
     }
     if (!job->interrupt) {
         job->fn(job->arg);

@@ -400,3 +400,20 @@ CEASE_PUBLIC void cease_chan_close(cease_chan *ch)
         ceasei_wake(&n->waiter->parker);
     }
 }
+
+CEASE_PUBLIC size_t cease_chan_length(const cease_chan *ch)
+{
+    if (!ch) {
+        return 0;
+    }
+    struct ceasei_bias *lock = (struct ceasei_bias *)(uintptr_t)&ch->lock;
+    uintptr_t *hold = ceasei_bias_lock(lock);
+    size_t count = ch->count;
+    ceasei_bias_unlock(lock, hold);
+    return count;
+}
+
+CEASE_PUBLIC size_t cease_chan_capacity(const cease_chan *ch)
+{
+    return ch ? ch->capacity : 0;
+}

@@ -80,9 +80,8 @@ CEASE_PUBLIC cease_error cease_fd_wait(cease_ctx *ctx, int fd, unsigned events)
         return CEASE_EBADF;
     }
     ceasei_runtime_check_fork();
-    const cease_place *callback = cease_callback_place();
-    if (CEASE_UNLIKELY(callback != NULL)) {
-        ceasei_panic(callback, "cease_fd_wait inside a callback of a context");
+    if (CEASE_UNLIKELY(cease_callback_place() != NULL)) {
+        cease_park_forbidden("cease_fd_wait");
     }
     struct pollfd now = {.fd = fd, .events = poll_bits(events)};
     if (poll(&now, 1, 0) == 1) {

@@ -153,13 +153,15 @@ CEASE_PUBLIC void cease_yield(void)
 {
     struct ceasei_task *self = ceasei_worker_task();
     if (CEASE_UNLIKELY(!self)) {
-        const cease_place *callback = cease_callback_place();
-        if (callback) {
-            ceasei_panic(callback, "cease_yield inside a callback of a context");
+        if (cease_callback_place()) {
+            cease_park_forbidden("cease_yield");
         }
         ceasei_runtime_check_fork();
         sched_yield();
         return;
+    }
+    if (CEASE_UNLIKELY(ceasei_rt_debug) && cease_callback_place()) {
+        cease_park_forbidden("cease_yield"); /* without: at the worker's next look around */
     }
     ceasei_ready_push(self->worker, self);
     block(self);

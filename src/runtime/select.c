@@ -6,6 +6,8 @@
  * win its one claim word, which says which case that was; so exactly one case fires.
  *
  *  1. Each channel is tried alone, in random order: the common case, in which something is ready.
+ *     With a default case, all are then tried once more under all their locks: something may have become
+ *     ready where we had looked already, while what was ready elsewhere was taken.
  *  2. Else all channels are locked, in the order of their addresses (every select does it so, and
  *     everybody else holds one such lock at a time: no deadlock), tried again, and if still none is
  *     ready the waiter is queued on all of them before the first lock is given back. So nothing that
@@ -193,10 +195,12 @@ static bool is_first(const struct select *s, const uint8_t *sorted, size_t k)
     return k == 0 || s->cases[sorted[k]].ch != s->cases[sorted[k - 1]].ch;
 }
 
-/* Under all locks: queues the waiter on every channel. */
+/* Under all locks: queues the waiter on every channel. Cases on one channel are queued in random order too: a
+ * peer that comes takes the first. */
 static void enqueue_all(struct select *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t k = 0; k < s->count; k++) {
+        size_t i = s->order[k];
         cease_case *c = &s->cases[i];
         if (is_chan(c)) {
             bool sends = c->kind == CEASE_CASE_SEND;
@@ -210,8 +214,8 @@ static void enqueue_all(struct select *s)
     }
 }
 
-/* Step 2. The case that fired, or count when the waiter is queued everywhere. */
-static size_t try_all_or_enqueue(struct select *s)
+/* Step 2. The case that fired, or count: then the waiter is queued everywhere, if it waits. */
+static size_t try_all(struct select *s, bool waits)
 {
     uintptr_t *entered = s->were_mine ? enter_all(s) : NULL;
     if (entered) {
@@ -233,7 +237,7 @@ static size_t try_all_or_enqueue(struct select *s)
             fired = i;
         }
     }
-    if (fired == s->count) {
+    if (fired == s->count && waits) {
         enqueue_all(s);
     }
     for (size_t k = n; k-- > 0;) {
@@ -296,7 +300,7 @@ static cease_error wait_for_one(struct select *s, struct slot *slots, size_t *re
 {
     s->slots = slots;
     ceasei_waiter_init(&s->waiter);
-    size_t fired = try_all_or_enqueue(s);
+    size_t fired = try_all(s, true);
     if (fired < s->count) {
         *ret_index = fired;
         return CEASE_OK;
@@ -326,6 +330,26 @@ static __attribute__((noinline)) cease_error wait_big(struct select *s, size_t *
 {
     struct slot slots[CEASE_SELECT_MAX];
     return wait_for_one(s, slots, ret_index);
+}
+
+/* Nothing was ready when each was looked at alone. The default case is right only if nothing was ready at
+ * one moment: while all channels are locked, no channel, and no context had ended after that. */
+static __attribute__((noinline)) size_t take_default(struct select *s)
+{
+    size_t looked_at = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        looked_at += is_chan(&s->cases[i]) || s->cases[i].kind == CEASE_CASE_ENDED;
+    }
+    if (looked_at <= 1 || s->were_mine) {
+        return s->default_index;
+    }
+    size_t fired = try_all(s, false);
+    for (size_t i = 0; i < s->count && fired == s->count; i++) {
+        if (s->cases[i].kind == CEASE_CASE_ENDED && try_ended(&s->cases[i])) {
+            fired = i;
+        }
+    }
+    return fired < s->count ? fired : s->default_index;
 }
 
 static bool is_valid(struct select *s)
@@ -369,8 +393,8 @@ CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t 
     }
     shuffle(&s);
     size_t fired = try_each(&s);
-    if (fired == count) {
-        fired = s.default_index;
+    if (fired == count && s.default_index < count) {
+        fired = take_default(&s);
     }
     if (fired == count) {
         return count <= SMALL ? wait_small(&s, ret_index) : wait_big(&s, ret_index);

@@ -73,9 +73,8 @@ CEASE_PUBLIC cease_error cease_sleep(cease_ctx *ctx, cease_dur d)
         cease_yield();
         return CEASE_OK;
     }
-    const cease_place *callback = cease_callback_place();
-    if (CEASE_UNLIKELY(callback != NULL)) {
-        ceasei_panic(callback, "cease_sleep inside a callback of a context");
+    if (CEASE_UNLIKELY(cease_callback_place() != NULL)) {
+        cease_park_forbidden("cease_sleep");
     }
     cease_time until = cease_time_add(cease_now(), d);
     if (until.ns == INT64_MAX) {

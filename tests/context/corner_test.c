@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <cease/hooks.h>
+#include <cease/nopark.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -354,4 +355,19 @@ TEST(inspect_intoASmallerStructure_writesNoFurther)
     cease_inspect(cease_background(), &info);
     CHECK_STR(info.kind, "background");
     CHECK_EQ((uintptr_t)info.key & 0xff, 0x55);
+}
+
+TEST(nopark_without_debug_forbids_nothing)
+{
+    bool is_debug = getenv("CEASE_DEBUG") != NULL;
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ms(1), &stop);
+    CEASE_AUTO_NOPARK cease_nopark scope;
+    cease_nopark_begin(&scope);
+    CHECK_EQ(cease_callback_place() != NULL, is_debug);
+    if (is_debug) {
+        cease_nopark_end(&scope);
+    }
+    CHECK_ERR(cease_wait(ctx), CEASE_EDEADLINE);
+    cease_end(stop);
 }

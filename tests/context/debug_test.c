@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <cease/hooks.h>
+#include <cease/nopark.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,4 +213,77 @@ TEST(debug_contextsNeverEnded_areReportedAtExitWithTheirPlace)
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
     CHECK(strstr(text, "3 contexts were made here and never ended") != NULL);
     CHECK(strstr(text, "areReportedAtExit") != NULL);
+}
+
+/* ----- scopes in which nothing may park ----- */
+
+static cease_ctx *open_context(cease_canceler **ret_stop)
+{
+    return cease_with_cancel(cease_background(), ret_stop);
+}
+
+TEST_ABORTS(debug_waitInAScopeWithoutParking_namesTheScope,
+            "parks inside the scope that begins here, in which nothing may")
+{
+    cease_canceler *stop;
+    cease_ctx *ctx = open_context(&stop);
+    CEASE_AUTO_NOPARK cease_nopark scope = {0};
+    cease_nopark_begin(&scope);
+    (void)cease_wait(ctx);
+}
+
+static void wait_for_it(void *arg)
+{
+    (void)cease_wait(arg);
+}
+
+TEST_ABORTS(debug_callbackThatWaitsInAScope_namesTheCallback,
+            "cease_park inside a callback of a context: the callback that was added here parks")
+{
+    cease_canceler *stop, *other;
+    cease_watch watch = {0};
+    CHECK(cease_watch_add(&watch, open_context(&stop), wait_for_it, open_context(&other)));
+    cease_nopark scope;
+    cease_nopark_begin(&scope);
+    cease_cancel(stop);
+}
+
+TEST(debug_scopesWithoutParking_nestAndEnd)
+{
+    cease_nopark outer = {0}, inner;
+    cease_nopark_end(&outer); /* has not begun */
+    (cease_nopark_begin)(&outer);
+    cease_nopark_begin(&inner);
+    CHECK(cease_callback_place() != NULL);
+    cease_nopark_end(&inner);
+    cease_nopark_end(&inner); /* once is enough */
+    CHECK(cease_callback_place() != NULL);
+    cease_nopark_end(&outer);
+    CHECK_PTR(cease_callback_place(), NULL);
+}
+
+TEST_ABORTS(debug_scopesWithoutParkingThatCross_abort,
+            "is not the one that began last on this thread")
+{
+    cease_nopark first, second;
+    cease_nopark_begin(&first);
+    cease_nopark_begin(&second);
+    cease_nopark_end(&first);
+}
+
+static void end_the_scope(void *arg)
+{
+    cease_nopark_end(arg);
+}
+
+/* The callback has the scope's place for its own, but it is not the scope. */
+TEST_ABORTS(debug_scopeEndedInACallback_aborts, "is not the one that began last on this thread")
+{
+    static const cease_place place = {"here", 1, "here"};
+    cease_canceler *stop;
+    cease_watch watch = {0};
+    cease_nopark scope;
+    cease_nopark_begin_at(&scope, &place);
+    CHECK(cease_watch_add_at(&watch, open_context(&stop), end_the_scope, &scope, &place));
+    cease_cancel(stop);
 }

@@ -76,6 +76,30 @@ MODEL(select_two_senders, .setup = make_of_1, .threads = {receive_either, try_a,
       .seeds = {{BUG_COMMIT, false, "who serves a waiter does not have to win its claim"},
                 {BUG_SELECT, false, "the channels are not looked at again once they are locked"}});
 
+/* A default is taken only when no case was ready at one moment. Here one always is: b at first, then a. */
+static void make_b_ready(void)
+{
+    make_of_1();
+    EXPLORE_CHECK(cease_chan_try_send(b, &(int){2}) == CEASE_OK);
+}
+
+static void receive_either_or_not(void)
+{
+    cease_case cases[3] = {CEASE_RECV(a, &got_a), CEASE_RECV(b, &got_b), CEASE_DEFAULT};
+    EXPLORE_CHECK(cease_select(glue_root, cases, 3, &fired) == CEASE_OK);
+    EXPLORE_CHECK(fired != 2);
+}
+
+static void a_becomes_ready_then_b_not(void)
+{
+    EXPLORE_CHECK(cease_chan_try_send(a, &(int){1}) == CEASE_OK);
+    (void)cease_chan_try_recv(b, &(int){0});
+}
+
+MODEL(select_default_while_one_is_ready, .setup = make_b_ready,
+      .threads = {receive_either_or_not, a_becomes_ready_then_b_not}, .check = drop_two,
+      .seeds = {{BUG_SELECT, false, "the channels are not looked at again once they are locked"}});
+
 /* Who has given his value away knows it, also when the context ends at the same time. */
 static void check_select_agreed(void)
 {

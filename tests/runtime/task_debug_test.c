@@ -6,7 +6,7 @@
 #include "harness.h"
 
 #include <cease/cease.h>
-#include <cease/test.h>
+#include <cease/hooks.h>
 #include <stdlib.h>
 
 TEST(debug_isOn)
@@ -115,4 +115,175 @@ TEST(debug_taskGivesEveryMutexBack_isLeftAlone)
     for (int i = 0; i < 3; i++) {
         cease_mutex_deinit(&mutexes[i]);
     }
+}
+
+/* ---- scopes in which nothing may park ---------------------------------------------------------------- */
+
+static cease_chan *chan;
+
+/* Does `what` inside a scope, in a task. */
+static cease_error inside(cease_ctx *ctx, void *arg)
+{
+    void (*const *what)(cease_ctx * ctx) = arg;
+    CEASE_AUTO_NOPARK cease_nopark scope = {0};
+    cease_nopark_begin(&scope);
+    (*what)(ctx);
+    return CEASE_OK;
+}
+
+static void do_inside(void (*what)(cease_ctx *ctx))
+{
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    chan = cease_chan_new(sizeof(int), 1);
+    CHECK_OK(cease_group_go(g, inside, &what));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+    cease_chan_unref(chan);
+}
+
+static void recv_it(cease_ctx *ctx)
+{
+    int v;
+    (void)cease_chan_recv(ctx, chan, &v);
+}
+
+static void sleep_it(cease_ctx *ctx)
+{
+    (void)cease_sleep(ctx, cease_ms(1));
+}
+
+static void yield_it(cease_ctx *ctx)
+{
+    (void)ctx;
+    cease_yield();
+}
+
+static void wait_it(cease_ctx *ctx)
+{
+    (void)cease_wait(ctx);
+}
+
+static void lock_it(cease_ctx *ctx)
+{
+    CHECK_OK(cease_mutex_lock(ctx, &mutexes[0]));
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void block_it(cease_ctx *ctx)
+{
+    (void)cease_block(ctx, nothing, NULL, NULL);
+}
+
+static void do_what_does_not_park(cease_ctx *ctx)
+{
+    int v = 1;
+    CHECK_OK(cease_chan_send(ctx, chan, &v)); /* there is room */
+    CHECK_OK(cease_chan_recv(ctx, chan, &v));
+    CHECK_OK(cease_mutex_lock(ctx, &mutexes[0]));
+    cease_mutex_unlock(&mutexes[0]);
+    cease_canceler *stop;
+    cease_ctx *own = cease_with_cancel(ctx, &stop);
+    cease_cancel(stop);
+    CHECK_ERR(cease_sleep(own, cease_sec(1)), CEASE_ECANCELED);
+    cease_end(stop);
+}
+
+TEST(nopark_callsThatDoNotWait_areFine)
+{
+    do_inside(do_what_does_not_park);
+}
+
+#define NAMES_THE_SCOPE "inside: cease_park parks inside the scope that begins here"
+TEST_ABORTS(nopark_recv_namesTheScope, NAMES_THE_SCOPE)
+{
+    do_inside(recv_it);
+}
+
+TEST_ABORTS(nopark_wait_namesTheScope, NAMES_THE_SCOPE)
+{
+    do_inside(wait_it);
+}
+
+TEST_ABORTS(nopark_sleep_namesTheScope,
+            "inside: cease_sleep parks inside the scope that begins here")
+{
+    do_inside(sleep_it);
+}
+
+TEST_ABORTS(nopark_yield_namesTheScope,
+            "inside: cease_yield parks inside the scope that begins here")
+{
+    do_inside(yield_it);
+}
+
+TEST_ABORTS(nopark_block_namesTheScope, "parks inside the scope that begins here")
+{
+    do_inside(block_it);
+}
+
+TEST_ABORTS(nopark_lockThatIsHeld_namesTheScope, NAMES_THE_SCOPE)
+{
+    CHECK_OK(cease_mutex_try_lock(&mutexes[0]));
+    do_inside(lock_it);
+}
+
+TEST_ABORTS(nopark_onAPlainThread_namesTheScope, NAMES_THE_SCOPE)
+{
+    void (*what)(cease_ctx * ctx) = wait_it;
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    (void)inside(ctx, &what);
+}
+
+TEST_ABORTS(nopark_yieldOnAPlainThread_namesTheScope, "parks inside the scope that begins here")
+{
+    void (*what)(cease_ctx * ctx) = yield_it;
+    (void)inside(cease_background(), &what);
+}
+
+static void yield_in_callback(void *arg)
+{
+    (void)arg;
+    cease_yield();
+}
+
+static void cancel_it(cease_ctx *ctx)
+{
+    static cease_watch watch;
+    cease_canceler *stop;
+    CHECK(cease_watch_add(&watch, cease_with_cancel(ctx, &stop), yield_in_callback, NULL));
+    cease_end(stop);
+}
+
+TEST_ABORTS(nopark_callbackInsideAScope_namesTheCallback,
+            "cancel_it: cease_yield inside a callback")
+{
+    do_inside(cancel_it);
+}
+
+TEST(nopark_scopesInScopes_endOneByOne)
+{
+    cease_nopark outer = {0}, inner;
+    cease_nopark_end(&outer); /* has not begun */
+    (cease_nopark_begin)(&outer);
+    cease_nopark_begin(&inner);
+    CHECK(cease_callback_place() != NULL);
+    cease_nopark_end(&inner);
+    CHECK(cease_callback_place() != NULL);
+    cease_nopark_end(&inner); /* once is enough */
+    cease_nopark_end(&outer);
+    CHECK_PTR(cease_callback_place(), NULL);
+    cease_yield();
+}
+
+TEST_ABORTS(nopark_scopesThatCross_abort, "is not the one that began last on this thread")
+{
+    cease_nopark first, second;
+    cease_nopark_begin(&first);
+    cease_nopark_begin(&second);
+    cease_nopark_end(&first);
 }

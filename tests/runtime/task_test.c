@@ -839,3 +839,22 @@ TEST(runtime_report_reaches_who_was_set_with_and_without_workers)
     cease_hooks_installed()->report(&r);
     CHECK_EQ(atomic_load(&reports), 2);
 }
+
+static cease_error park_in_a_scope(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    CEASE_AUTO_NOPARK cease_nopark scope;
+    cease_nopark_begin(&scope);
+    return cease_sleep(ctx, cease_us(1));
+}
+
+TEST(task_nopark_scope_forbids_nothing_without_debug)
+{
+    if (getenv("CEASE_DEBUG")) {
+        SKIP("CEASE_DEBUG is set");
+    }
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, park_in_a_scope, NULL));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+}

@@ -12,7 +12,7 @@ import re
 
 TRAILER = ('Parks', 'Callers', 'Owns', 'Errors', 'Since')
 COMMENT = re.compile(r'/\*.*?\*/', re.DOTALL)
-ATTRIBUTES = re.compile(r'\bCEASE_(?:PUBLIC|MUST_USE|PRINTF\s*\([^)]*\))|'
+ATTRIBUTES = re.compile(r'\bCEASE_(?:PUBLIC|MUST_USE|NORETURN|PRINTF\s*\([^)]*\))|'
                         r'\b(?:static|extern|inline)\b')
 
 
