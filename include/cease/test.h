@@ -20,7 +20,8 @@
  *    in cease: for a channel, a group, a sleep, a context. cease_now, sleeps and the deadlines of
  *    contexts all follow it;
  *  - a task that waits for a real file descriptor, a process or a job of cease_block counts as
- *    running, so time stands until that has happened;
+ *    running, so time stands until that has happened (cease_test_conn_pair makes connections for
+ *    which it does not);
  *  - when all tasks wait and no deadline is left, that is a deadlock: it is reported
  *    (CEASE_REPORT_DEADLOCK), the run's context is cancelled so that they can unwind, and the run
  *    gives CEASE_EDEADLK. Those that wait even then (without a context, or under one that the
@@ -55,6 +56,8 @@
 #include <stdint.h>
 
 CEASE_BEGIN_DECLS
+
+struct cease_conn; /* cease/net.h */
 
 /* Options of a run. All zero, or NULL instead of the struct, means the defaults. */
 typedef struct cease_test_opts {
@@ -139,6 +142,21 @@ CEASE_PUBLIC void cease_test_advance(cease_dur d);
  */
 CEASE_PUBLIC void cease_test_hold(void);
 CEASE_PUBLIC void cease_test_unhold(void);
+
+/* Makes two connections, each of which is the other's peer, for a client and a server in one run. They
+ * do all that connections over a network do (cease/net.h), with buffers of the kernel's that fill up, but nothing of
+ * it counts as the world: while tasks wait for them, time moves when nothing else can happen, so a
+ * peer that never answers runs into its deadline at once. Both ends must be used by tasks of the run
+ * only. Outside of a run they are an ordinary pair of sockets.
+ *
+ * Parks: no
+ * Callers: any thread
+ * Owns: both are the caller's, for cease_conn_close each
+ * Errors: CEASE_ENOMEM; CEASE_EMFILE, CEASE_ENFILE
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_test_conn_pair(struct cease_conn **ret_one,
+                                              struct cease_conn **ret_other);
 
 /* ---- runners ---------------------------------------------------------------------------------- */
 

@@ -325,6 +325,9 @@ cease_error ceasei_fd_entry(struct ceasei_fd *fd, struct ceasei_poll_entry **ret
             continue;
         }
         cease_error e = ceasei_poller_add(fd->number, &fd->entry);
+        if (e == CEASE_OK && fd->inside) {
+            ceasei_poller_inside(fd->entry);
+        }
         ceasei_store(&fd->poll_state, e == CEASE_OK ? POLL_READY : POLL_NONE, SEQ_CST);
         if (e != CEASE_OK) {
             return e;

@@ -21,6 +21,7 @@ struct ceasei_fd {
     uint32_t memory; /* atomic: one for all users, one for the open descriptor, calls that queue */
     uint32_t poll_state; /* atomic: enum in fd.c; READY released by who registered it */
     int number;          /* set at birth, open while the word says so */
+    bool inside;         /* set at birth: the other end is in the same test run */
     bool drained[2];     /* by direction, under its lock: the last call left nothing behind */
     struct ceasei_poll_entry *entry;     /* valid once poll_state is READY */
     void (*release)(struct ceasei_fd *); /* set at birth: frees the memory */

@@ -60,6 +60,7 @@ struct ceasei_poll_entry {
     void *readable_arg;           /* the same */
     struct ceasei_worker *worker;
     int fd;
+    bool inside;                    /* set before it is shared: see ceasei_poller_inside */
     uint32_t number;                /* set at birth */
     uint32_t once;                  /* atomic: epoll orders it, but not every tool knows */
     struct ceasei_poll_entry *next; /* under table.lock, while it is free */
@@ -118,6 +119,7 @@ static cease_error entry_new(int fd, struct ceasei_worker *w, struct ceasei_poll
     }
     ceasei_add(&table.live, 1, RELAXED);
     e->fd = fd;
+    e->inside = false;
     e->worker = w;
     ceasei_store(&e->once, 0, RELAXED);
     ceasei_store(&e->slot[0], NIL, RELAXED);
@@ -193,6 +195,11 @@ cease_error ceasei_poller_add(int fd, struct ceasei_poll_entry **ret_entry)
         ceasei_runtime_leave();
     }
     return err;
+}
+
+void ceasei_poller_inside(struct ceasei_poll_entry *e)
+{
+    e->inside = true;
 }
 
 cease_error ceasei_poller_add_once(int fd, uint32_t events, struct ceasei_poll_entry **ret_entry)
@@ -283,7 +290,7 @@ static enum reason wait_in_slot(struct ceasei_poll_entry *e, struct waiter *w, c
         return BY_CLOSE;
     }
     (void)cease_watch_add(&w->watch, ctx, on_ctx_done, w); /* done already: it has run */
-    bool held = ceasei_virtual_wait_begin();
+    bool held = !e->inside && ceasei_virtual_wait_begin();
     ceasei_waits(ceasei_task_self(), ctx,
                  w->slot == &e->slot[0] ? CEASEI_WAIT_READ : CEASEI_WAIT_WRITE, (uintptr_t)e->fd);
     cease_park(&w->parker);

@@ -58,7 +58,11 @@ typedef void ceasei_readable_fn(void *arg, bool closed);
  */
 cease_error ceasei_poller_add(int fd, struct ceasei_poll_entry **ret_entry);
 
-/* The same for one wait, on the calling task's worker: any of `events` (EPOLLIN …), once, ends a wait
+/* Says, before the entry is shared, that only tasks of a test run move what e waits for: then time does not
+ * stand still while somebody waits for it (virtual.c). */
+void ceasei_poller_inside(struct ceasei_poll_entry *e);
+
+/* ceasei_poller_add for one wait, on the calling task's worker: any of `events` (EPOLLIN …), once, ends a wait
  * for reading. Not for net. */
 cease_error ceasei_poller_add_once(int fd, uint32_t events, struct ceasei_poll_entry **ret_entry);
 

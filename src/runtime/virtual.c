@@ -7,7 +7,8 @@
  * which time moves, and it moves to the next deadline, so the ordinary code that fires timers does the
  * rest. In the same place the end of the run and a deadlock are noticed.
  *
- *     idle --> who waits for rest goes on           (settle; nothing may be held)
+ *     idle --> what the run's own connections have to say is heard
+ *          --> who waits for rest goes on           (settle; nothing may be held)
  *          --> whose moment has come goes on        (advance)
  *          --> time jumps to the next deadline      (held: at most to where somebody advances to)
  *          --> nothing is held and no deadline is left: no task lives: over; else a deadlock
@@ -286,6 +287,11 @@ bool ceasei_virtual_idle(struct ceasei_worker *w)
     }
     if (v.is_over) {
         return false;
+    }
+    /* What tasks have done to each other's connections (cease_test_conn_pair) the kernel knows by now. */
+    ceasei_worker_poll(w, 0);
+    if (w->ready.first || w->overflow.first || ceasei_ring_count(w) > 0) {
+        return true;
     }
     int64_t now_ns = ceasei_load(&v.now_ns, RELAXED);
     if (!held && v.settling) {

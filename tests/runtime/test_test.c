@@ -5,7 +5,9 @@
 #include "harness.h"
 
 #include <cease/cease.h>
+#include <cease/net.h>
 #include <cease/test.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -287,4 +289,155 @@ TEST(limit_ofVirtualTime_endsARunThatTicksForEver)
 TEST_ABORTS(settle_outsideOfARun_aborts, "only a task of a cease_test_run")
 {
     cease_test_settle();
+}
+
+/* ---- connections inside a run ------------------------------------------------------------------- */
+
+static cease_error echo_slowly(cease_ctx *ctx, void *arg)
+{
+    cease_conn *conn = arg;
+    char buf[64];
+    size_t n;
+    cease_error e;
+    while ((e = cease_conn_read(ctx, conn, buf, sizeof buf, &n)) == CEASE_OK) {
+        e = cease_sleep(ctx, cease_sec(2));
+        e = e ? e : cease_conn_write(ctx, conn, buf, n, NULL);
+        if (e != CEASE_OK) {
+            break;
+        }
+    }
+    cease_conn_close(conn);
+    return e == CEASE_EOF ? CEASE_OK : e;
+}
+
+static cease_error talk(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    cease_conn *here, *there;
+    cease_error e = cease_test_conn_pair(&here, &there);
+    if (e != CEASE_OK) {
+        return e;
+    }
+    e = cease_go(ctx, echo_slowly, there);
+    if (e != CEASE_OK) {
+        cease_conn_close(there);
+        cease_conn_close(here);
+        return e;
+    }
+    cease_time begin = cease_now();
+    char buf[64] = "";
+    size_t n = 0;
+    for (int i = 1; i <= 3 && e == CEASE_OK; i++) {
+        e = cease_conn_write(ctx, here, "hello", 5, NULL);
+        e = e ? e : cease_conn_read(ctx, here, buf, sizeof buf, &n);
+        CHECK(e != CEASE_OK || cease_time_sub(cease_now(), begin).ns == cease_sec(2 * i).ns);
+        CHECK(e != CEASE_OK || n == 5);
+    }
+    cease_conn_close(here);
+    return e;
+}
+
+TEST(connPair_clientAndServer_talkInVirtualTime)
+{
+    CHECK_OK(cease_test_run(NULL, talk, NULL));
+    cease_test_result r = {.size = sizeof r};
+    cease_test_last(&r);
+    CHECK_EQ(r.elapsed.ns, cease_sec(6).ns);
+}
+
+TEST(connPair_cancelledAtEveryWait_leavesNothingBehind)
+{
+    CHECK_OK(cease_test_each_cancel(NULL, talk, NULL));
+    cease_test_result r = {.size = sizeof r};
+    cease_test_last(&r);
+    CHECK(r.rounds > 5);
+}
+
+TEST(connPair_theSameSeedTwice_isTheSameSchedule)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        cease_test_result r[2] = {{.size = sizeof *r}, {.size = sizeof *r}};
+        for (int i = 0; i < 2; i++) {
+            CHECK_OK(cease_test_run(&(cease_test_opts){.seed = seed}, talk, NULL));
+            cease_test_last(&r[i]);
+        }
+        CHECK_EQ(r[0].schedule, r[1].schedule);
+    }
+}
+
+static cease_error silent_peer(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    cease_conn *here, *there;
+    CHECK_OK(cease_test_conn_pair(&here, &there));
+    cease_canceler *stop;
+    cease_ctx *hour = cease_with_timeout(ctx, cease_hour(1), &stop);
+    char byte;
+    size_t n;
+    cease_time begin = cease_now();
+    CHECK_ERR(cease_conn_read(hour, here, &byte, 1, &n), CEASE_EDEADLINE);
+    CHECK_EQ(cease_time_sub(cease_now(), begin).ns, cease_hour(1).ns);
+    cease_end(stop);
+    /* Its buffer fills up, and then it waits as well. */
+    hour = cease_with_timeout(ctx, cease_hour(1), &stop);
+    char *much = calloc(1, 1 << 20);
+    cease_error e = CEASE_OK;
+    size_t sum = 0;
+    while (e == CEASE_OK) {
+        e = cease_conn_write(hour, here, much, 1 << 20, &n);
+        sum += n;
+    }
+    CHECK_ERR(e, CEASE_EDEADLINE);
+    CHECK(sum > 0);
+    free(much);
+    cease_end(stop);
+    /* The guard hears that the other end has gone. */
+    cease_ctx *guarded = cease_with_cancel(ctx, &stop);
+    CHECK_OK(cease_conn_guard(here, stop, CEASE_EPEERGONE, "gone", false));
+    cease_conn_close(there);
+    CHECK_ERR(cease_wait(guarded), CEASE_ECANCELED);
+    CHECK_EQ(cease_cause_of(guarded)->code, CEASE_EPEERGONE);
+    cease_conn_unguard(here);
+    cease_end(stop);
+    cease_conn_close(here);
+    return CEASE_OK;
+}
+
+TEST(connPair_peerThatIsSilentOrGone_isNoticedWithoutTheWorld)
+{
+    CHECK_OK(cease_test_run(NULL, silent_peer, NULL));
+}
+
+static cease_error both_read(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    cease_conn *here, *there;
+    CHECK_OK(cease_test_conn_pair(&here, &there));
+    CHECK_OK(cease_go(ctx, echo_slowly, there));
+    char byte;
+    size_t n;
+    cease_error e = cease_conn_read(ctx, here, &byte, 1, &n);
+    cease_conn_close(here);
+    return e;
+}
+
+TEST(connPair_bothEndsRead_isADeadlock)
+{
+    cease_set_report(count_report);
+    CHECK_ERR(cease_test_run(NULL, both_read, NULL), CEASE_EDEADLK);
+    CHECK_EQ(reports, 1);
+    cease_set_report(NULL);
+}
+
+TEST(connPair_outsideOfARun_isAPairOfSockets)
+{
+    cease_conn *here, *there;
+    CHECK_OK(cease_test_conn_pair(&here, &there));
+    char byte = 0;
+    size_t n;
+    CHECK_OK(cease_conn_write(cease_background(), here, "x", 1, NULL));
+    CHECK_OK(cease_conn_read(cease_background(), there, &byte, 1, &n));
+    CHECK_EQ(byte, 'x');
+    cease_conn_close(here);
+    cease_conn_close(there);
 }
