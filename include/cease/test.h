@@ -52,6 +52,7 @@
 #include <cease/error.h>
 #include <cease/task.h>
 #include <cease/time.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -196,6 +197,51 @@ CEASE_PUBLIC cease_error cease_test_each_cancel_at(const cease_test_opts *opts, 
                                                    void *arg, const cease_place *place);
 #define cease_test_each_cancel(opts, fn, ...) \
     cease_test_each_cancel_at((opts), (fn), __VA_ARGS__, CEASE_HERE)
+
+typedef enum cease_test_fault {
+    CEASE_TEST_ALLOCATION = 0, /* malloc and its kin                                              */
+    CEASE_TEST_SYSTEM_CALL,    /* what the kernel can refuse                                      */
+} cease_test_fault;
+
+/* What makes calls of one kind fail on demand. */
+typedef struct cease_test_faults {
+    size_t size;             /* sizeof(cease_test_faults)                                        */
+    void (*arm)(uint64_t n); /* the n-th call from now on fails, once; 0: none does              */
+    bool (*failed)(void);    /* whether one has failed since it was last armed                   */
+    long (*held)(void);      /* how many blocks are held now; NULL: not known                    */
+} cease_test_faults;
+
+/* Says who makes calls of a kind fail; NULL: nobody. libcease-faults (cease/faults.h) does it for the C
+ * library's; a program with an allocator of its own brings it here.
+ *
+ * Parks: no
+ * Callers: plain threads, between runs
+ * Owns: borrows `faults` for ever
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_test_faults_use(cease_test_fault kind, const cease_test_faults *faults);
+
+/* Runs the scenario undisturbed, then again and again: the k-th time its k-th allocation fails, until a
+ * round comes to its end before that; then the same with its system calls. In the disturbed rounds fn
+ * may return any error, but it must return, and every task; nothing may be left behind, no context, no
+ * fd, no block. What fails is what happens between the beginning of fn and the end of the last task,
+ * on any thread, in cease too.
+ *
+ * Parks: blocks the thread
+ * Callers: as cease_test_run
+ * Owns: nothing
+ * Errors: what fn returned when undisturbed; CEASE_EDEADLK, CEASE_EBUSY, CEASE_ETIMEDOUT of any round,
+ * reported with its number; CEASE_ERANGE after opts.rounds_max rounds of a kind; CEASE_ENOTSUP when
+ * nobody has said cease_test_faults_use
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_test_each_failure(const cease_test_opts *opts, cease_task_fn *fn,
+                                                 void *arg);
+CEASE_PUBLIC cease_error cease_test_each_failure_at(const cease_test_opts *opts, cease_task_fn *fn,
+                                                    void *arg, const cease_place *place);
+#define cease_test_each_failure(opts, fn, ...) \
+    cease_test_each_failure_at((opts), (fn), __VA_ARGS__, CEASE_HERE)
 
 CEASE_END_DECLS
 

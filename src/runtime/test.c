@@ -28,11 +28,19 @@ struct scenario {
     const cease_place *place;
     struct ceasei_virtual_run *run;
     cease_error result;
+    const cease_test_faults *faults; /* NULL: nothing fails */
+    uint64_t fail_at;
+    bool failed; /* the call of fail_at has come */
 };
+
+static const cease_test_faults *used[2]; /* by cease_test_fault; set between runs */
 
 static cease_error scenario_main(cease_ctx *ctx, void *arg)
 {
     struct scenario *s = arg;
+    if (s->faults) {
+        s->faults->arm(s->fail_at);
+    }
     s->result = s->fn(ctx, s->arg);
     cease_cancel(s->run->stop);
     return CEASE_OK;
@@ -86,6 +94,10 @@ static cease_error run_on_clock(struct scenario *s)
     ceasei_virtual_unhold();
     ceasei_runtime_leave();
     ceasei_virtual_join(); /* over at once when there is no task */
+    if (s->faults) {
+        s->failed = s->faults->failed();
+        s->faults->arm(0);
+    }
     int64_t now_ns = ceasei_virtual_now().ns;
     cease_end(s->run->stop);
     cease_error left = stop_and_compare(s, contexts, fds);
@@ -227,7 +239,82 @@ CEASE_PUBLIC cease_error cease_test_each_cancel_at(const cease_test_opts *opts, 
     return e == CEASE_OK ? CEASE_ERANGE : e;
 }
 
+/* ---- failures ------------------------------------------------------------------------------------- */
+
+CEASE_PUBLIC void cease_test_faults_use(cease_test_fault kind, const cease_test_faults *faults)
+{
+    used[kind] = faults;
+}
+
+/* Blocks of the program, without what this thread keeps for its next contexts. */
+static long blocks_held(void)
+{
+    const cease_test_faults *allocation = used[CEASE_TEST_ALLOCATION];
+    if (!allocation || !allocation->held) {
+        return 0;
+    }
+    cease_trim();
+    return allocation->held();
+}
+
+/* A round: its error when that is serious, else CEASE_OK. */
+static cease_error run_failing(const cease_test_opts *o, struct scenario *s, const char *round)
+{
+    struct ceasei_virtual_run run = run_of(o);
+    run.round = round;
+    long before = blocks_held();
+    cease_error e = run_once(&run, s);
+    e = is_serious(e, &run, s) ? e : CEASE_OK;
+    long left = blocks_held() - before;
+    if (e == CEASE_OK && left > 0) {
+        ceasei_virtual_report(CEASE_REPORT_LEAK, s->place, 0,
+                              "%sleft behind by the run: %ld blocks", round, left);
+        e = CEASE_EBUSY;
+    }
+    return e;
+}
+
+static cease_error each_failure_of(cease_test_fault kind, const cease_test_opts *o,
+                                   struct scenario *s)
+{
+    static const char *const names[] = {"allocation", "system call"};
+    s->faults = used[kind];
+    for (uint64_t n = 1; n <= o->rounds_max; n++) {
+        char round[64];
+        snprintf(round, sizeof round, "%s %llu failed: ", names[kind], (unsigned long long)n);
+        s->fail_at = n;
+        cease_error e = run_failing(o, s, round);
+        last.rounds++;
+        if (e != CEASE_OK || !s->failed) {
+            return e;
+        }
+    }
+    return CEASE_ERANGE;
+}
+
+CEASE_PUBLIC cease_error cease_test_each_failure_at(const cease_test_opts *opts, cease_task_fn *fn,
+                                                    void *arg, const cease_place *place)
+{
+    cease_test_opts o = copy_opts(opts);
+    struct scenario s = {.fn = fn, .arg = arg, .place = place};
+    struct ceasei_virtual_run run = run_of(&o);
+    cease_error e = run_once(&run, &s); /* also makes what is made once in a process */
+    last.rounds = 1;
+    if (e != CEASE_OK) {
+        return e;
+    }
+    if (!used[CEASE_TEST_ALLOCATION] && !used[CEASE_TEST_SYSTEM_CALL]) {
+        return CEASE_ENOTSUP;
+    }
+    for (int kind = CEASE_TEST_ALLOCATION; e == CEASE_OK && kind <= CEASE_TEST_SYSTEM_CALL;
+         kind++) {
+        e = used[kind] ? each_failure_of((cease_test_fault)kind, &o, &s) : CEASE_OK;
+    }
+    return e;
+}
+
 #undef cease_test_run
+#undef cease_test_each_failure
 #undef cease_test_each_seed
 #undef cease_test_each_cancel
 /* For bindings of other languages. */
@@ -244,4 +331,9 @@ CEASE_PUBLIC cease_error cease_test_each_cancel(const cease_test_opts *opts, cea
                                                 void *arg)
 {
     return cease_test_each_cancel_at(opts, fn, arg, CEASE_HERE);
+}
+CEASE_PUBLIC cease_error cease_test_each_failure(const cease_test_opts *opts, cease_task_fn *fn,
+                                                 void *arg)
+{
+    return cease_test_each_failure_at(opts, fn, arg, CEASE_HERE);
 }

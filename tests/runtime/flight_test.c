@@ -8,6 +8,7 @@
 #include "base/atomic.h"
 
 #include <cease/cease.h>
+#include <cease/faults.h>
 #include <cease/test.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -315,16 +316,29 @@ TEST(flight_storm_serves_the_right_value_and_drops_each_once)
     CHECK_EVENTUALLY((cease_runtime_count(&counts), counts.tasks == 0));
 }
 
-TEST(flight_survives_every_failed_allocation)
+static void arm_harness(uint64_t n)
 {
-    HARNESS_EACH_ALLOC_FAILS(n)
-    {
-        all = cease_flights_new(storm_call, drop, NULL);
-        cease_flight *f = NULL;
-        cease_error e = cease_flight_do(cease_background(), all, "1", &f);
-        CHECK(e == CEASE_OK || e == CEASE_ENOMEM || e == CEASE_ECANCELED || e == CEASE_EAGAIN);
-        cease_flight_unref(f);
-        cease_flights_free(all);
-        CHECK_OK(cease_runtime_stop());
+    harness_fail_alloc(n);
+}
+
+static cease_error fly_once(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    all = cease_flights_new(storm_call, drop, NULL);
+    cease_flight *f = NULL;
+    cease_error e = cease_flight_do(ctx, all, "1", &f);
+    cease_flight_unref(f);
+    cease_flights_free(all);
+    return e;
+}
+
+TEST(flight_survives_every_failed_allocation_and_system_call)
+{
+    static const cease_test_faults allocations = {sizeof allocations, arm_harness,
+                                                  harness_alloc_failed, harness_heap_blocks};
+    if (harness_heap_is_ours()) {
+        cease_test_faults_use(CEASE_TEST_ALLOCATION, &allocations);
     }
+    cease_faults_system_calls();
+    CHECK_OK(cease_test_each_failure(NULL, fly_once, NULL));
 }

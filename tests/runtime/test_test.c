@@ -5,8 +5,12 @@
 #include "harness.h"
 
 #include <cease/cease.h>
+#include <cease/faults.h>
+#include <cease/file.h>
 #include <cease/net.h>
 #include <cease/test.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -440,4 +444,126 @@ TEST(connPair_outsideOfARun_isAPairOfSockets)
     CHECK_EQ(byte, 'x');
     cease_conn_close(here);
     cease_conn_close(there);
+}
+
+/* ---- what fails ------------------------------------------------------------------------------------ */
+
+/* The harness has an allocator of its own. */
+static void arm_harness(uint64_t n)
+{
+    harness_fail_alloc(n);
+}
+
+static const cease_test_faults harness_faults = {sizeof harness_faults, arm_harness,
+                                                 harness_alloc_failed, harness_heap_blocks};
+
+static void use_allocations(void)
+{
+    if (!harness_heap_is_ours()) {
+        SKIP("a sanitizer has the heap");
+    }
+    cease_test_faults_use(CEASE_TEST_ALLOCATION, &harness_faults);
+}
+
+static uint64_t rounds_of_the_last(void)
+{
+    cease_test_result r = {.size = sizeof r};
+    cease_test_last(&r);
+    return r.rounds;
+}
+
+/* A compiler may leave out a malloc whose block is not used. */
+static __attribute__((noinline)) void *take(size_t size)
+{
+    void *block = malloc(size);
+    __asm__ __volatile__("" : "+r"(block));
+    return block;
+}
+
+static cease_error allocate_some(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    cease_error e = CEASE_ENOMEM;
+    char *one = take(10), *two = one ? take(20) : NULL;
+    cease_chan *ch = two ? cease_chan_new(1, 1) : NULL;
+    if (ch) {
+        e = cease_sleep(ctx, cease_ms(1));
+    }
+    cease_chan_unref(ch);
+    free(two);
+    free(one);
+    return e;
+}
+
+TEST(eachFailure_ofAllocations_failsEachAndPasses)
+{
+    use_allocations();
+    CHECK_OK(cease_test_each_failure(NULL, allocate_some, NULL));
+    CHECK(rounds_of_the_last() >= 1 + 3 + 1);
+}
+
+static void *lost[8];
+static int lost_count;
+
+static cease_error lose_on_failure(cease_ctx *ctx, void *arg)
+{
+    (void)ctx, (void)arg;
+    char *one = take(10), *two = take(20);
+    if (one && !two) {
+        lost[lost_count++] = one; /* forgotten */
+        return CEASE_ENOMEM;
+    }
+    free(one);
+    free(two);
+    return one ? CEASE_OK : CEASE_ENOMEM;
+}
+
+TEST(eachFailure_aBlockLostOnFailure_isCaught)
+{
+    use_allocations();
+    cease_set_report(count_report);
+    CHECK_ERR(cease_test_each_failure(NULL, lose_on_failure, NULL), CEASE_EBUSY);
+    CHECK_EQ(reports, 1);
+    CHECK_EQ(lost_count, 1);
+    CHECK_EQ(rounds_of_the_last(), 3);
+    cease_set_report(NULL);
+    free(lost[0]);
+}
+
+static cease_error write_a_file(cease_ctx *ctx, void *arg)
+{
+    cease_file *file;
+    cease_error e = cease_file_open(ctx, arg, O_CREAT | O_WRONLY | O_TRUNC, 0600, &file);
+    if (e == CEASE_OK) {
+        size_t n;
+        e = cease_file_write(ctx, file, "hello", 5, 0, &n);
+        e = e ? e : cease_file_sync(ctx, file);
+        cease_file_close(file);
+    }
+    return e;
+}
+
+TEST(eachFailure_ofSystemCalls_failsEachAndPasses)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/file", harness_temp_dir());
+    cease_faults_system_calls();
+    CHECK_OK(cease_test_each_failure(NULL, write_a_file, path));
+    CHECK(rounds_of_the_last() >= 1 + 3 + 1); /* open, write and sync, at least */
+    unlink(path);
+}
+
+TEST(eachFailure_ofConnections_leavesNothingBehind)
+{
+    cease_faults_system_calls();
+    if (harness_heap_is_ours()) {
+        use_allocations();
+    }
+    CHECK_OK(cease_test_each_failure(NULL, talk, NULL));
+    CHECK(rounds_of_the_last() > 10);
+}
+
+TEST(eachFailure_nobodyMakesCallsFail_isNotSupported)
+{
+    CHECK_ERR((cease_test_each_failure)(NULL, allocate_some, NULL), CEASE_ENOTSUP);
 }
