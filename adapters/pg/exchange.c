@@ -116,6 +116,8 @@ static void take_failure(struct ceasei_pg_exchange *x, PGresult *result)
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool canceled = state && strcmp(state, "57014") == 0;
     enum ceasei_pg_step step = step_of(x);
+    if (step == CEASEI_PG_SYNC && x->at > 0) /* its commit failed */
+        step = (enum ceasei_pg_step)x->steps[x->at - 1];
     if (step == CEASEI_PG_SETTING)
         x->db->timeout_ms = CEASEI_PG_TIMEOUT_UNKNOWN;
     if (!x->simple && state && (step == CEASEI_PG_SETTING || step == CEASEI_PG_DROP)) {
@@ -151,7 +153,10 @@ static void take_copy(struct ceasei_pg_exchange *x, ExecStatusType status)
 static void take(struct ceasei_pg_exchange *x, PGresult *result)
 {
     if (!result) {
-        next_step(x);
+        /* A cancel can hit the commit that a synchronisation point is: then an error and a NULL come in front of the
+         * point's own result. */
+        if (x->simple || step_of(x) != CEASEI_PG_SYNC)
+            next_step(x);
         return;
     }
     ExecStatusType status = PQresultStatus(result);

@@ -195,6 +195,51 @@ BOTH(open_under_a_context_that_has_ended_connects_to_nothing)
     cease_end(stop);
 }
 
+/* ---- TLS ---- */
+
+static cease_error count_sizes(cease_pg_row *row, void *arg)
+{
+    size_t size;
+    cease_pg_row_text(row, 0, &size);
+    *(size_t *)arg += size;
+    return CEASE_OK;
+}
+
+/* Verified to the end, with a password; rows that fill many records, statements that are cut. */
+BOTH(tls_connection_streams_rows_and_cancels)
+{
+    char text[9000], root[4300];
+    conninfo();
+    snprintf(root, sizeof root, "%s/root.crt", servers_where("pg"));
+    if (access(root, R_OK) != 0)
+        SKIP("there is no openssl to make a certificate");
+    snprintf(text, sizeof text,
+             "host=127.0.0.1 user=secret password='open sesame' dbname=cease sslmode=verify-full"
+             " sslrootcert=%s",
+             root);
+    cease_pg *db = NULL;
+    CHECK_OK(cease_pg_open(cease_background(), text, NULL, &db)); /* OpenSSL keeps some memory */
+    cease_pg_close(db);
+    harness_mark();
+    CHECK_OK(cease_pg_open(cease_background(), text, NULL, &db));
+    CHECK(PQsslInUse(cease_pg_handle(db)));
+    size_t size = 0;
+    CHECK_OK(cease_pg_query(cease_background(), db,
+                            "SELECT repeat('x', 10000) FROM generate_series(1, 200)", NULL, 0,
+                            count_sizes, &size));
+    CHECK_EQ(size, 2000000);
+    for (int i = 0; i < 5; i++) {
+        cease_canceler *stop;
+        cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ms(i + 1), &stop);
+        CHECK_ERR(cease_pg_query(ctx, db, "SELECT repeat('x', 10000), generate_series(1, 1000000)",
+                                 NULL, 0, count_sizes, &size),
+                  CEASE_EDEADLINE);
+        cease_end(stop);
+        check_alive(db);
+    }
+    cease_pg_close(db);
+}
+
 /* ---- prepared statements ---- */
 
 static int64_t count_prepared(cease_pg *db)

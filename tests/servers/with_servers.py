@@ -3,10 +3,10 @@
 
     with_servers.py SERVER… -- PROGRAM ARGUMENT…
 
-Servers: pg, redis, nginx. Each listens on a Unix socket in a folder of its own (nginx also on a free port of
-loopback), as an unprivileged user when root calls. The program finds them by its environment:
+Servers: pg, redis, nginx. Each listens on a Unix socket in a folder of its own, or a free port of loopback, as an unprivileged user when root calls. The program finds them by its environment:
 
-    CEASE_TEST_PG=/tmp/…/pg              the folder of PostgreSQL's socket; user and database are "cease"
+    CEASE_TEST_PG=/tmp/…/pg              the folder of PostgreSQL's socket; user and database are "cease". PGPORT says
+                                         which port that is, on 127.0.0.1 too, with TLS: root.crt in that folder
     CEASE_TEST_REDIS=/tmp/…/redis.sock   Redis's socket
     CEASE_TEST_NGINX=127.0.0.1:PORT      nginx
 
@@ -82,6 +82,27 @@ def start(command, folder, name, **more):
     return process, log
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def make_certificate(home):
+    """PostgreSQL's settings for TLS with a certificate that signs itself; none without openssl."""
+    openssl = program('openssl')
+    if not openssl:
+        return {}
+    key, certificate = os.path.join(home, 'server.key'), os.path.join(home, 'root.crt')
+    subprocess.run(
+        [openssl, 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+         '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True,
+        **unprivileged())
+    os.chmod(key, 0o600)
+    return {'ssl': 'on', 'ssl_key_file': key, 'ssl_cert_file': certificate}
+
+
 def start_pg(base):
     folder = newest('/usr/lib/postgresql/*/bin')
     initdb, postgres = program('initdb', folder), program('postgres', folder)
@@ -97,15 +118,19 @@ def start_pg(base):
         sys.exit('with_servers: initdb failed:\n%s' % made.stdout.decode(errors='replace'))
     # "secret" needs its password, so that a refusal can be seen.
     with open(os.path.join(data, 'pg_hba.conf'), 'w', encoding='utf-8') as f:
-        f.write('local all secret scram-sha-256\nlocal all all trust\n')
+        f.write('local all secret scram-sha-256\nlocal all all trust\n'
+                'hostssl all all 127.0.0.1/32 scram-sha-256\n')
+    port = free_port()
     settings = {
-        'listen_addresses': '', 'unix_socket_directories': home, 'fsync': 'off',
+        'listen_addresses': '127.0.0.1', 'port': port, 'unix_socket_directories': home, 'fsync': 'off',
         'synchronous_commit': 'off', 'full_page_writes': 'off', 'shared_buffers': '16MB',
         'max_connections': '60', 'autovacuum': 'off', 'log_min_messages': 'panic', 'jit': 'off',
+        **make_certificate(home),
     }
+    os.environ['PGPORT'] = str(port)
     options = [word for item in settings.items() for word in ('-c', '%s=%s' % item)]
     process, log = start([postgres, '-D', data, *options], home, 'postgres')
-    address = os.path.join(home, '.s.PGSQL.5432')
+    address = os.path.join(home, '.s.PGSQL.%d' % port)
     psql = program('psql', folder)
 
     def up():
@@ -156,9 +181,7 @@ def start_nginx(base):
     files = folder_for(home, 'files')
     with open(os.path.join(files, 'big'), 'wb') as f:
         f.write(bytes(i * 7 % 251 for i in range(1 << 20)))
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
+    port = free_port()
     config = os.path.join(home, 'nginx.conf')
     with open(config, 'w', encoding='utf-8') as f:
         f.write(NGINX % (port, home, home))
@@ -191,13 +214,12 @@ def main():
     os.chmod(base, 0o755)
     running = []
     try:
-        environment = dict(os.environ)
         for name in sys.argv[1:split]:
             server, address = STARTS[name](base)
-            environment['CEASE_TEST_' + name.upper()] = address
+            os.environ['CEASE_TEST_' + name.upper()] = address
             if server:
                 running.append(server)
-        return subprocess.run(sys.argv[split + 1:], env=environment, check=False).returncode
+        return subprocess.run(sys.argv[split + 1:], check=False).returncode
     finally:
         for process, how in reversed(running):
             stop(process, how)
