@@ -28,7 +28,7 @@
  * interrupted before it is there; everything else in a connection belongs to whoever holds in_use
  * (the pool's thread while its caller is parked; the pool orders the two).
  *
- * Left out on purpose: a pool of connections (a channel of them is one), rows handed from the job
+ * Left out on purpose: rows handed from the job
  * to the caller one by one (each would cost a switch between threads), and BLOB streams.
  */
 #include <cease/block.h>
@@ -38,6 +38,7 @@
 #include "base/atomic.h"
 #include "base/lock.h"
 #include "base/panic.h"
+#include "connection.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -567,6 +568,16 @@ cease_error cease_sqlite_query(cease_ctx *ctx, cease_sqlite *db, const char *sql
 }
 
 /* ---- looking ---- */
+
+bool ceasei_sqlite_is_at_rest(const cease_sqlite *db)
+{
+    return !db->broken && sqlite3_get_autocommit(db->handle);
+}
+
+cease_ctx *ceasei_sqlite_ctx(const cease_sqlite *db)
+{
+    return db->ctx ? db->ctx : cease_background();
+}
 
 const char *cease_sqlite_message(const cease_sqlite *db)
 {

@@ -18,8 +18,8 @@
  * complete when the context ended is a success.
  *
  * A connection is used by one task (or thread) at a time; a second one aborts the program with a
- * sentence, because the results would be somebody else's. Programs that ask in parallel open
- * several: a channel of connections is a pool.
+ * sentence, because the results would be somebody else's. Programs that ask in parallel take
+ * connections from a pool, which has one that writes and several that read.
  *
  *     cease_sqlite *db;
  *     cease_error err = cease_sqlite_open(ctx, "pages.db", NULL, &db);
@@ -267,6 +267,108 @@ CEASE_PUBLIC bool cease_sqlite_row_null(cease_sqlite_row *row, int column);
  * Since: 0.1
  */
 CEASE_PUBLIC void cease_sqlite_count(struct cease_sqlite_counts *ret_counts);
+
+/* ---- functions of one's own ---- */
+
+struct sqlite3_context; /* SQLite's, of one call of a function */
+struct sqlite3_value;
+
+/* A function that SQL can call. It runs on the thread of the query's job, and `ctx` is the query's: what
+ * takes long looks at it, or waits under it (it may block). It gives its result by sqlite3_result_…; once
+ * ctx has ended, what it gives is not used, and the query ends with the context's error. It must not use the
+ * connection. */
+typedef void cease_sqlite_call_fn(cease_ctx *ctx, struct sqlite3_context *call, int count,
+                                  struct sqlite3_value **values, void *arg);
+
+/* What cease_sqlite_function defines. */
+typedef struct cease_sqlite_function_opts {
+    size_t size;        /* sizeof(cease_sqlite_function_opts)                                   */
+    const char *name;   /* as SQL calls it                                                      */
+    int arg_count;      /* -1: any number                                                       */
+    bool deterministic; /* the same arguments always give the same result: may be in an index  */
+    cease_sqlite_call_fn *fn;
+    void *arg;
+    void (*release)(void *arg); /* when the function goes, with its connection; also when the
+                                   definition fails; may be NULL */
+} cease_sqlite_function_opts;
+
+/* Defines a function for the statements of db.
+ *
+ * Parks: until it is defined.
+ * Callers: tasks and threads, one at a time
+ * Owns: opts->arg passes to the connection, on an error to release
+ * Errors: CEASE_EINVAL (the name, the count), CEASE_ENOMEM; the context's
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_sqlite_function(cease_ctx *ctx, cease_sqlite *db,
+                                               const cease_sqlite_function_opts *opts);
+
+/* ---- pools ---- */
+
+/* One file, one connection that writes, several that read: in WAL mode a reader never waits for the writer,
+ * nor the writer for readers, and who wants to write waits in a queue, not in SQLite's busy handler. */
+typedef struct cease_sqlite_pool cease_sqlite_pool;
+
+/* Options of cease_sqlite_pool_open. All zero (or NULL instead of the struct) means the defaults. */
+typedef struct cease_sqlite_pool_opts {
+    size_t size;          /* sizeof(cease_sqlite_pool_opts)                                      */
+    uint32_t readers_max; /* open at a time; 0: 4                                                */
+    cease_dur busy_max;   /* of each connection, for writers of other processes; see
+                             cease_sqlite_opts */
+    cease_error (*setup)(cease_ctx *ctx, cease_sqlite *db, bool writer, void *arg);
+    /* runs once on each new connection, as for functions; NULL: nothing   */
+    void *setup_arg;
+    char *message;       /* where a failing open leaves what went wrong, in words               */
+    size_t message_size; /* its room in bytes, NUL included; 0: nowhere                         */
+} cease_sqlite_pool_opts;
+
+/* Opens the file, making it when it is missing, sets its journal to WAL, and makes the writer. Readers are
+ * made when they are wanted.
+ *
+ * Parks: until the writer is open and set up.
+ * Callers: tasks and threads
+ * Owns: *ret_pool is yours: cease_sqlite_pool_free; path and opts are copied
+ * Errors: as cease_sqlite_open; CEASE_ENOTSUP for what cannot have a WAL (":memory:", some network file systems);
+ * what setup returned; the context's
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_sqlite_pool_open(cease_ctx *ctx, const char *path,
+                                                const cease_sqlite_pool_opts *opts,
+                                                cease_sqlite_pool **ret_pool);
+
+/* Takes the writer, or a reader, which cannot write. Who waits for either is served in the order of coming.
+ *
+ * Parks: until there is one.
+ * Callers: tasks and threads
+ * Owns: *ret_db is lent to you: cease_sqlite_pool_give
+ * Errors: CEASE_ECLOSED when the pool is being freed; as cease_sqlite_open; what setup returned; the context's
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_sqlite_pool_take_writer(cease_ctx *ctx, cease_sqlite_pool *pool,
+                                                       cease_sqlite **ret_db);
+CEASE_PUBLIC cease_error cease_sqlite_pool_take_reader(cease_ctx *ctx, cease_sqlite_pool *pool,
+                                                       cease_sqlite **ret_db);
+
+/* Gives a connection back. A transaction that is still open is rolled back first.
+ *
+ * Parks: while a transaction is rolled back; not cut short by anything
+ * Callers: tasks and threads
+ * Owns: consumes take_db; NULL is fine
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_sqlite_pool_give(cease_sqlite_pool *pool, cease_sqlite *take_db);
+
+/* Closes the pool: who waits for a connection gets CEASE_ECLOSED, idle ones are closed now, and those that are
+ * lent when they are given back; with the last one the memory goes. NULL is fine.
+ *
+ * Parks: while connections are closed
+ * Callers: tasks and threads, once; others may still give back, but not take
+ * Owns: consumes the pool
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_sqlite_pool_free(cease_sqlite_pool *pool);
 
 CEASE_END_DECLS
 
