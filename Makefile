@@ -57,6 +57,11 @@ chaos: ## a cluster under load whose parts are stopped, killed and slowed at ran
 	@tools/build test
 	@tests/search/chaos_test.py build/test/apps/search/cease-search build/test --seconds=600 $(ARGS)
 
+.PHONY: race-curl
+race-curl: ## a million transfers with random cancels on a real nginx: N=1000000
+	@tools/setup build test full && tools/build test
+	@CEASE_RACE=$(or $(N),1000000) build/test/tests/curl/curl_test --limit=36000 -v 'race_*'
+
 .PHONY: coverage
 coverage: ## which branches of the core its tests take; ARGS=--strict fails when one has no reason
 	@tools/coverage $(ARGS) $(T)

@@ -25,6 +25,7 @@ LIBRARIES = {
     'cease-https': ('https.h', 'cease_https'),
     'cease-sqlite': ('sqlite.h', None),
     'cease-pg': ('pg.h', None),
+    'cease-curl': ('curl.h', None),
     'cease-redis': ('redis.h', None),
 }
 TARGETS = {name: 'cease::' + name.split('-')[-1] for name in LIBRARIES}
