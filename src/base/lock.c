@@ -28,9 +28,11 @@ void ceasei_backoff(unsigned *round)
     }
 }
 
-void ceasei_lock_wait(struct ceasei_lock *lock, uint16_t ticket)
+bool ceasei_lock_wait(struct ceasei_lock *lock, uint16_t ticket)
 {
-    for (unsigned round = 0; ceasei_load(&lock->served, ACQUIRE) != ticket;)
+    unsigned round = 0;
+    while (ceasei_load(&lock->served, ACQUIRE) != ticket)
         ceasei_backoff(&round);
+    return round > YIELDS;
 }
 #endif

@@ -33,6 +33,9 @@
  * `*round` starts at 0. */
 void ceasei_backoff(unsigned *round);
 
+/* How long a lock was waited for: for another critical section, or for a thread that did not run. */
+enum ceasei_lock_wait { LOCK_AT_ONCE, LOCK_AFTER_WAIT, LOCK_AFTER_LONG };
+
 #ifdef CEASE_INTERLEAVE
 #include "base/lock_explore.h"
 #else
@@ -50,20 +53,19 @@ struct ceasei_lock {
     };
 };
 
-/* Waits until `ticket` is served. */
-void ceasei_lock_wait(struct ceasei_lock *lock, uint16_t ticket);
+/* Waits until `ticket` is served; true: for so long that it came to a nap. */
+bool ceasei_lock_wait(struct ceasei_lock *lock, uint16_t ticket);
 
-/* Takes the lock, and says whether it was waited for. */
-static inline bool ceasei_lock_told(struct ceasei_lock *lock)
+/* Takes the lock, and says how it came to that. */
+static inline enum ceasei_lock_wait ceasei_lock_told(struct ceasei_lock *lock)
 {
     /* SEQ_CST: a derivation takes the lock, then reads the parent's state; a canceller writes the
      * state, then looks whether the lock is held (ceasei_lock_held). One of the two must see the
      * other. */
     uint16_t ticket = ceasei_add(&lock->next, 1, SEQ_CST);
     if (CEASE_LIKELY(ceasei_load(&lock->served, ACQUIRE) == ticket))
-        return false;
-    ceasei_lock_wait(lock, ticket);
-    return true;
+        return LOCK_AT_ONCE;
+    return ceasei_lock_wait(lock, ticket) ? LOCK_AFTER_LONG : LOCK_AFTER_WAIT;
 }
 
 static inline void ceasei_lock(struct ceasei_lock *lock)

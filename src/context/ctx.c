@@ -326,7 +326,7 @@ static bool orphan(struct ceasei_node *node)
     if (ceasei_load(&node->home.kids, RELAXED) & KIDS_ORPHAN)
         return true;                           /* its last kid dropped the last reference */
     ceasei_store(&node->ctx.refs, 1, RELAXED); /* ours, while the lists are visited */
-    for (uint32_t i = 0; i <= ceasei_stripe_count(); i++) {
+    for (uint32_t i = 0; i <= CEASEI_STRIPES; i++) {
         struct ceasei_list *list = ceasei_list_at(node, i);
         if (list != NULL)
             (void)orphan_list(node, list);

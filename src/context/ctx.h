@@ -142,6 +142,11 @@ struct ceasei_list {
 };
 #define KIDS_ORPHAN (UINT32_C(1) << 31) /* as many kids would take 240 GiB */
 enum { CEASEI_STRIPE_SIZE = 64 };       /* a stripe: a list in a cache line of its own */
+#ifdef CEASE_INTERLEAVE
+enum { CEASEI_STRIPES = 4 };
+#else
+enum { CEASEI_STRIPES = 64 };
+#endif
 
 /* What else `items` of the home list can be. Once its node has ended and nothing is linked any more:
  * the run of the callbacks that go on. And, from when a node gets what few nodes need until it is
@@ -253,7 +258,8 @@ void ceasei_release(cease_ctx *ctx); /* one reference; frees up the tree without
 
 /* registry.c: lists of children */
 uint32_t ceasei_choose_stripe(const struct ceasei_node *up);
-struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, uint32_t *ret_stripe);
+struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, bool long_,
+                                           uint32_t *ret_stripe);
 /* With the lock of one of up's lists held, and up's state word just read: whether it is open. Waits
  * out a claim, without the lock. */
 bool ceasei_is_open(struct ceasei_node *up, struct ceasei_list *list, uint32_t word);
@@ -261,7 +267,6 @@ bool ceasei_register_other(struct ceasei_node *up, struct ceasei_merge *merge);
 void ceasei_unlink(struct ceasei_node *node); /* from its up, and a merge from both             */
 bool ceasei_unkid(struct ceasei_node *node);  /* its parent counts it no more; true: the parent
                                                 is an orphan, and the caller drops a reference  */
-uint32_t ceasei_stripe_count(void);
 struct ceasei_extra *ceasei_extra_new(void);
 /* Under the home lock: gives *extra to the node, and it the items, unless it has one already. */
 void ceasei_extra_install(struct ceasei_node *node, struct ceasei_extra **extra);

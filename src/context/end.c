@@ -182,7 +182,7 @@ static struct step take(struct ceasei_node *up)
 {
     struct step step = {NULL, false, false};
     struct ceasei_list *list;
-    for (uint32_t i = 0; step.child == NULL && i <= ceasei_stripe_count(); i++) {
+    for (uint32_t i = 0; step.child == NULL && i <= CEASEI_STRIPES; i++) {
         if ((list = ceasei_list_at(up, i)) == NULL)
             break;
         /* Up has ended: what is empty and not locked stays empty (I3). */
@@ -404,14 +404,17 @@ static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
 {
     uint32_t word = ceasei_load(&node->word, RELAXED);
     cease_time at = {0}; /* of a deadline it is known */
+    /* not taken: a deadline, in line in cease_cancel() */
     if (reason.error != CEASE_EDEADLINE && (word & WORD_ENDED) == 0) {
         at = ceasei_coarse_now();
         if (word & WORD_LAZY)
             end_if_passed(node, at);
     }
+    /* not taken: a root in a forked child, in line in one of the two */
     bool cut_off = ceasei_is_older(&node->ctx) && node->ctx.kind != KIND_ROOT; /* perhaps */
     if (!claim(node)) {
         (void)ceasei_settled_word(node);
+        /* not taken: a text, in line in cease_cancel() */
         if (reason.text_owned)
             free((char *)reason.text);
         if (cut_off)
@@ -419,6 +422,7 @@ static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
         return false;
     }
     tell_end(node, reason.error, reason.place);
+    /* not taken: either, in line in cease_cancel() */
     uint32_t bits =
         (reason.error == CEASE_EDEADLINE ? WORD_DEADLINE : 0) | (reason.text_owned ? WORD_TEXT : 0);
     if (!ceasei_is_quiet(node)) {

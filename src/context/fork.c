@@ -55,7 +55,7 @@ void ceasei_adopt(struct ceasei_node *node)
         }
         mend_watches(node);
         mend_list(&node->home);
-        for (uint32_t i = 1; i <= ceasei_stripe_count(); i++) {
+        for (uint32_t i = 1; i <= CEASEI_STRIPES; i++) {
             struct ceasei_list *list = ceasei_list_at(node, i);
             if (list == NULL)
                 break;

@@ -112,9 +112,12 @@ static inline struct ceasei_list *ceasei_enter_list(struct ceasei_node *up, uint
         list = ceasei_list_at(up, *ret_stripe = ceasei_choose_stripe(up));
     if (ceasei_is_older(&up->ctx))
         ceasei_adopt(up);
-    if (CEASE_UNLIKELY(ceasei_lock_told(&list->lock)) && *ret_stripe == 0)
-        list = ceasei_leave_contended(up, ret_stripe);
+    enum ceasei_lock_wait waited = ceasei_lock_told(&list->lock);
+    /* not taken: the lock of a stripe: two of its threads in one instant */
+    if (CEASE_UNLIKELY(waited != LOCK_AT_ONCE) && *ret_stripe == 0)
+        list = ceasei_leave_contended(up, waited == LOCK_AFTER_LONG, ret_stripe);
     uint32_t word = ceasei_load(&up->word, SEQ_CST); /* I3 */
+    /* not taken: open after all: with a bug on purpose only */
     *ret_open = CEASE_LIKELY(word == 0) || ceasei_is_open(up, list, word);
     return list;
 }

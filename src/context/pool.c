@@ -76,6 +76,7 @@ static struct slab *begin_slab(void)
         pool.empty = slab->next;
     } else {
         if (pool.begun == pool.usable) {
+            /* not taken: the end of the range: 16 GiB of contexts */
             if (pool.usable == RANGE_SIZE ||
                 mprotect(pool.base + pool.usable, STEP, PROT_READ | PROT_WRITE) != 0)
                 return NULL;
@@ -159,6 +160,7 @@ void *ceasei_block_new(struct ceasei_thread *self)
     if (ceasei_load(&pool.active, ACQUIRE) == 0)
         return malloc_block();
     void *blocks[CEASEI_BATCH];
+    /* not taken: 1: a thread without memory of its own, when there are many contexts */
     size_t wanted = self->node_limit >= CEASEI_BATCH ? CEASEI_BATCH : 1, count = 0;
     pthread_mutex_lock(&pool.mutex);
     for (struct slab *slab; count < wanted; count++) {

@@ -2,31 +2,19 @@
  *
  * registry.c: the lists in which an ancestor finds its children.
  *
- * One list per node, in the node. When a list's lock is found held several times in a row, the node
- * grows stripes: more lists of the same kind, a cache line each, and every thread derives into its
- * own. A child remembers the number of its list (0: the home list), because it leaves through the
+ * One list per node, in the node. When its lock is waited for several times in a row, or once for
+ * long, the node grows stripes: more lists of the same kind, a cache line each, and every thread
+ * derives into its own. There are as many as threads that could do so at once, not as processors: on a
+ * busy machine a fair lock stands still whenever the thread whose turn it is does not run, so what
+ * counts is that few share one. A child remembers the number of its list (0: the home list), because it leaves through the
  * same lock.
  */
 #include "context/list.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { CONTENDED_MAX = 8, STRIPES_MAX = 64 };
-
-uint32_t ceasei_stripe_count(void)
-{
-    static uint32_t known; /* atomic; the same for everybody who computes it */
-    uint32_t count = ceasei_load(&known, RELAXED);
-    if (count != 0)
-        return count;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    for (count = 4; count < STRIPES_MAX && (long)count < 2 * cores;)
-        count *= 2;
-    ceasei_store(&known, count, RELAXED);
-    return count;
-}
+enum { CONTENDED_MAX = 8 };
 
 /* ----- stripes ----- */
 
@@ -54,7 +42,7 @@ void ceasei_extra_install(struct ceasei_node *node, struct ceasei_extra **extra)
 /* A node that does not get them goes on without. */
 static void grow_stripes(struct ceasei_node *node)
 {
-    size_t size = (size_t)ceasei_stripe_count() * CEASEI_STRIPE_SIZE;
+    size_t size = (size_t)CEASEI_STRIPES * CEASEI_STRIPE_SIZE;
     void *stripes = aligned_alloc(CEASEI_STRIPE_SIZE, size);
     struct ceasei_extra *extra = ceasei_extra_new();
     if (stripes != NULL && extra != NULL) {
@@ -82,12 +70,13 @@ uint32_t ceasei_choose_stripe(const struct ceasei_node *up)
 {
     if (ceasei_load(&ceasei_extra_of(up)->stripes, ACQUIRE) == NULL)
         return 0;
-    return 1 + ceasei_thread_self()->number % ceasei_stripe_count();
+    return 1 + ceasei_thread_self()->number % CEASEI_STRIPES;
 }
 
-/* The home lock is held, and has been waited for. When this thread has waited for it CONTENDED_MAX
- * times in a row, the node grows stripes; the list that is locked now is returned. */
-struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, uint32_t *ret_stripe)
+/* The home lock is held, and has been waited for, `long_` enough for a nap. Then, and when this
+ * thread has waited for it CONTENDED_MAX times in a row, the node grows stripes; the list that is
+ * locked now is returned. */
+struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, bool long_, uint32_t *ret_stripe)
 {
     struct ceasei_thread *self = ceasei_thread_self();
     struct ceasei_list *list = &up->home;
@@ -95,9 +84,8 @@ struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, uint32_t *ret
     if (self->contended != up || self->shared) {
         self->contended = up;
         self->contended_count = 0;
-        return list;
     }
-    if (++self->contended_count != CONTENDED_MAX || ceasei_list_at(up, 1) != NULL)
+    if ((++self->contended_count != CONTENDED_MAX && !long_) || ceasei_list_at(up, 1) != NULL)
         return list;
     ceasei_unlock(&list->lock);
     grow_stripes(up);
@@ -112,6 +100,7 @@ struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, uint32_t *ret
 bool ceasei_is_open(struct ceasei_node *up, struct ceasei_list *list, uint32_t word)
 {
     for (;; word = ceasei_load(&up->word, SEQ_CST)) { /* I3 */
+        /* not taken: 0: who comes here has read something else, and a claim becomes an end */
         if (word == 0 || (CEASE_SEED_BUG(BUG_DERIVE) && word == WORD_CLAIMED))
             return true;
         if (word & WORD_ENDED)
@@ -172,7 +161,7 @@ size_t cease_child_count(const cease_ctx *ctx)
     if (node->ctx.kind == KIND_ROOT)
         return 0;
     size_t count = 0;
-    for (uint32_t i = 0; i <= ceasei_stripe_count(); i++) {
+    for (uint32_t i = 0; i <= CEASEI_STRIPES; i++) {
         struct ceasei_list *list = ceasei_list_at(node, i);
         if (list == NULL)
             break;

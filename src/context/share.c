@@ -15,6 +15,7 @@ cease_canceler *cease_canceler_ref(cease_canceler *c)
     struct ceasei_node *node = node_of_canceler(c);
     if (c != NULL && node->ctx.kind != KIND_ROOT &&
         CEASE_UNLIKELY(ceasei_add(&node->shares, 1, RELAXED) >= COUNT_MAX))
+        /* not taken: NULL: node_new() has put a place there */
         ceasei_panic(node->cause.own.place,
                      "cease_canceler_ref: two thousand million shares of the "
                      "context made here: they are never ended");
@@ -51,7 +52,7 @@ static inline bool leave(struct ceasei_node *node, bool *ret_drop_parent)
  * knows it. With its parent's lock held no walker reaches it, so it needs no state of its own any
  * more: it is taken off and freed. Not while a timer watches it: only who has claimed a node may take
  * it off that. */
-static inline __attribute__((always_inline)) bool discard(struct ceasei_node *node)
+static inline bool discard(struct ceasei_node *node)
 {
     uint32_t word = ceasei_load(&node->word, RELAXED);
     if (ceasei_load(&node->ctx.refs, ACQUIRE) != 1 || node->ctx.kind == KIND_MERGE ||
@@ -84,12 +85,9 @@ static inline __attribute__((always_inline)) bool discard(struct ceasei_node *no
 /* What discard() leaves: the context is ended like any other, then the share is given back. */
 static __attribute__((noinline)) void end_share(struct ceasei_node *node, bool last)
 {
-    if ((ceasei_load(&node->word, ACQUIRE) & WORD_DONE) == 0) {
+    if ((ceasei_load(&node->word, ACQUIRE) & WORD_DONE) == 0)
         ceasei_end(node,
                    &(struct ceasei_reason){.error = CEASE_ECANCELED, .code = CEASE_ECANCELED});
-        if (last && has_timer(node) && discard(node))
-            return;
-    }
     if (ceasei_sub(&node->shares, 1, ACQ_REL) == 1 && (last || !CEASE_SEED_BUG(BUG_SHARES)))
         ceasei_release(&node->ctx);
 }

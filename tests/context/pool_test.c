@@ -171,6 +171,9 @@ TEST(range_thatCannotBeReserved_contextsAreMallocsAsBefore)
     CHECK_EQ(cease_live_count(), MANY);
     end(0, MANY);
     CHECK_EQ(setrlimit(RLIMIT_AS, &all), 0);
+    make(0, MANY); /* nobody asks a second time */
+    CHECK_EQ(cease_live_count(), MANY);
+    end(0, MANY);
 }
 
 TEST(range_thatCannotBeUsed_contextsAreMallocsAndTheOthersStay)

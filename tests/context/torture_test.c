@@ -47,15 +47,13 @@ static bool take_one(int *left)
 static struct {
     int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     int (*set)(pthread_key_t, const void *);
-    long (*conf)(int);
 } real;
 
 __attribute__((constructor(101))) static void find_real(void)
 {
-    if (real.conf != NULL)
+    if (real.set != NULL)
         return;
-    void *found[] = {dlsym(RTLD_NEXT, "pthread_create"), dlsym(RTLD_NEXT, "pthread_setspecific"),
-                     dlsym(RTLD_NEXT, "sysconf")};
+    void *found[] = {dlsym(RTLD_NEXT, "pthread_create"), dlsym(RTLD_NEXT, "pthread_setspecific")};
     _Static_assert(sizeof found == sizeof real, "one for each");
     memcpy(&real, found, sizeof real);
 }
@@ -78,7 +76,7 @@ ssize_t write(int fd, const void *data, size_t size)
     return syscall(SYS_write, fd, data, size);
 }
 
-static int settings_to_fail, cores; /* cores: 0: as many as there are */
+static int settings_to_fail;
 
 int pthread_setspecific(pthread_key_t key, const void *value)
 {
@@ -86,14 +84,6 @@ int pthread_setspecific(pthread_key_t key, const void *value)
         return ENOMEM;
     find_real();
     return real.set(key, value);
-}
-
-long sysconf(int name)
-{
-    if (name == _SC_NPROCESSORS_ONLN && cores != 0)
-        return cores;
-    find_real();
-    return real.conf(name);
 }
 
 int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
@@ -339,26 +329,6 @@ TEST(thread_withoutRoomForItsOwn_sharesTheFallback)
     cease_end(stop);
     settings_to_fail = 0;
     CHECK_EQ(cease_live_count(), 0);
-}
-
-static void count_children_with(int n)
-{
-    cease_canceler *stop, *below;
-    cores = n;
-    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
-    (void)cease_with_cancel(ctx, &below);
-    CHECK_EQ(cease_child_count(ctx), 1);
-    cease_cancel(stop);
-    cease_end(below);
-    cease_end(stop);
-}
-TEST(stripes_ofManyCores_areNotTooMany)
-{
-    count_children_with(1000);
-}
-TEST(stripes_ofSomeCores_areTwiceAsMany)
-{
-    count_children_with(8);
 }
 #endif
 

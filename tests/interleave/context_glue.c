@@ -18,18 +18,6 @@ struct ceasei_thread *ceasei_thread_self(void)
     return self;
 }
 
-/* What is computed once for everybody is computed before the threads start: who of them is first to
- * do so would only multiply the executions. */
-static void at_start(void)
-{
-    (void)ceasei_stripe_count();
-}
-
-__attribute__((constructor)) static void install(void)
-{
-    explore_at_start = at_start;
-}
-
 /* For a model's check, when nothing else runs. */
 size_t cease_live_count(void)
 {

@@ -216,7 +216,7 @@ MODEL(ctx_derive_grandchild_cancel_both, .setup = make_child,
 static void grow_stripes(cease_ctx *ctx)
 {
     struct ceasei_node *node = node_of(ctx);
-    size_t size = (size_t)ceasei_stripe_count() * CEASEI_STRIPE_SIZE;
+    size_t size = (size_t)CEASEI_STRIPES * CEASEI_STRIPE_SIZE;
     struct ceasei_extra *extra = ceasei_extra_new();
     extra->stripes = memset(aligned_alloc(CEASEI_STRIPE_SIZE, size), 0, size);
     ceasei_extra_install(node, &extra);
