@@ -21,7 +21,8 @@ static void signal_fd(int fd)
     ssize_t written;
     do
         written = write(fd, &most, sizeof most);
-    while (written < 0 && errno == EINTR); /* EAGAIN: somebody has written it */
+    /* not taken: EAGAIN: somebody has written it, in the instant between ENDING and DONE */
+    while (written < 0 && errno == EINTR);
 }
 
 static int load_fd(const struct ceasei_extra *extra)

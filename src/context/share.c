@@ -73,9 +73,11 @@ static inline bool discard(struct ceasei_node *node)
     cease_ctx *parent = node->ctx.parent;
     if (!leave(node, &drop_parent))
         return false;
-    ceasei_free_text(node);
-    if (CEASE_UNLIKELY(ceasei_extra_of(node) != NULL))
-        ceasei_extra_free(node);
+    if ((word & WORD_DONE) != 0) { /* else it is quiet: no text, no extra */
+        ceasei_free_text(node);
+        if (CEASE_UNLIKELY(ceasei_extra_of(node) != NULL))
+            ceasei_extra_free(node);
+    }
     ceasei_free(node, sizeof *node);
     if (CEASE_UNLIKELY(drop_parent && parent->kind != KIND_ROOT))
         ceasei_release(parent);
