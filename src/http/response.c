@@ -11,6 +11,7 @@
  * child of the handler's; afterwards of the run's last one, since a page that says that the deadline
  * is over must not fail because it is.
  */
+#include "http/compress.h"
 #include "http/server.h"
 
 #include <stdarg.h>
@@ -103,6 +104,7 @@ void ceasei_http_response_begin(struct ceasei_http_exchange *x)
     res->status = 200;
     res->touched = res->length_given = res->close = false;
     res->no_body = false;
+    res->compress = NULL;
     res->length = res->total = res->sent = 0;
     res->error = CEASE_OK;
     res->fields_size = res->trailers_size = res->body_size = 0;
@@ -272,6 +274,9 @@ cease_error cease_http_response_write(cease_ctx *ctx, cease_http_response *res, 
     if (e != CEASE_OK) {
         return e;
     }
+    if (res->compress) {
+        return ceasei_compress_write(ctx, res->compress, res, data, size);
+    }
     if (res->length_given && size > res->length - res->total) {
         return CEASE_EINVAL;
     }
@@ -326,6 +331,9 @@ cease_error cease_http_response_flush(cease_ctx *ctx, cease_http_response *res)
     if (e == CEASE_OK) {
         e = cease_err(ctx);
     }
+    if (e == CEASE_OK && res->compress) {
+        return ceasei_compress_flush(ctx, res->compress, res);
+    }
     if (e != CEASE_OK) {
         return e;
     }
@@ -351,6 +359,9 @@ cease_error cease_http_response_end(cease_ctx *ctx, cease_http_response *res)
     cease_error e = check_open(res);
     if (e == CEASE_OK) {
         e = cease_err(ctx);
+    }
+    if (e == CEASE_OK && res->compress) {
+        e = ceasei_compress_finish(ctx, res->compress, res);
     }
     if (e != CEASE_OK) {
         return e;

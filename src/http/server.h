@@ -148,6 +148,7 @@ struct cease_http_response {
     size_t fields_size;
     size_t trailers_size;
     size_t body_size;
+    struct ceasei_compress *compress; /* NULL: what is written goes as it is */
     struct ceasei_http_exchange *x;
     char fields[CEASEI_HTTP_FIELD_ROOM];     /* "Name: value\r\n", as often as needed */
     char trailers[CEASEI_HTTP_TRAILER_ROOM]; /* likewise; sent with the last part */
@@ -249,5 +250,6 @@ char *ceasei_put_number(char *p, uint64_t n, unsigned base);
 enum { CEASEI_DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" - 1 };
 /* The time of day as in a Date field; not terminated. */
 char *ceasei_put_date(char *p);
+void ceasei_make_date(char text[CEASEI_DATE_SIZE], int64_t seconds);
 
 #endif

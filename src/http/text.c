@@ -40,9 +40,9 @@ static char *put_two(char *p, int64_t n)
     return p;
 }
 
-/* The date for a time since 1970. Not by gmtime_r, which reads TZ, locks and allocates: days to
+/* Not by gmtime_r, which reads TZ, locks and allocates: days to
  * year, month and day as in Howard Hinnant's "chrono-compatible low-level date algorithms". */
-static void make_date(char text[CEASEI_DATE_SIZE], int64_t seconds)
+void ceasei_make_date(char text[CEASEI_DATE_SIZE], int64_t seconds)
 {
     static const char days[] = "ThuFriSatSunMonTueWed"; /* 1970 began on a Thursday */
     static const char months[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
@@ -81,7 +81,7 @@ char *ceasei_put_date(char *p)
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     ceasei_lock(&cache.lock);
     if (cache.second != now.tv_sec) {
-        make_date(cache.text, now.tv_sec);
+        ceasei_make_date(cache.text, now.tv_sec);
         cache.second = now.tv_sec;
     }
     p = ceasei_put(p, cache.text, CEASEI_DATE_SIZE);
