@@ -438,8 +438,11 @@ func serve() {
 }
 
 func main() {
+	if httpMode(os.Args[1:]) {
+		return
+	}
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: go_bench NAME | version | serve | echo")
+		fmt.Fprintln(os.Stderr, "usage: go_bench NAME | version | serve | echo | client … | proxy … | chain …")
 		os.Exit(2)
 	}
 	name := os.Args[1]
