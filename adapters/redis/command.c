@@ -355,17 +355,30 @@ static cease_error cut_short(cease_redis *db, cease_ctx *ctx, cease_error why,
 
 /* ---- get ---- */
 
+/* Sends what is in the pipeline. When that fails before a byte has gone out, the peer was gone already, unnoticed (the
+ * poller tells of it a moment later): a new link takes the commands. An error of connecting has emptied the
+ * pipeline, and has said so. */
+static cease_error send_all(cease_ctx *ctx, cease_redis *db)
+{
+    cease_error e = ceasei_redis_connect(ctx, db);
+    if (e == CEASE_OK)
+        e = flush(ctx, db);
+    if (e != CEASE_ECONNRESET || db->pending == 0 || db->pending != db->unsent)
+        return e;
+    ceasei_redis_link_close(&db->link);
+    e = ceasei_redis_connect(ctx, db);
+    return e == CEASE_OK ? flush(ctx, db) : e;
+}
+
 static cease_error get(cease_ctx *ctx, cease_redis *db, redisReply **ret_reply)
 {
     db->message[0] = '\0';
     if (db->pending == 0)
         return ceasei_redis_say(db, ctx, CEASE_EINVAL);
     redisReply *reply = NULL;
-    cease_error e = cease_done(ctx) ? cease_err(ctx) : ceasei_redis_connect(ctx, db);
-    if (e != CEASE_OK && !cease_done(ctx))
-        return e; /* and has said so */
-    if (e == CEASE_OK)
-        e = flush(ctx, db);
+    cease_error e = cease_done(ctx) ? cease_err(ctx) : send_all(ctx, db);
+    if (e != CEASE_OK && db->pending == 0 && !is_end_of(ctx, e))
+        return e; /* connecting failed, and has said why */
     if (e == CEASE_OK)
         e = ceasei_redis_link_read(ctx, &db->link, &reply);
     if (e == CEASE_OK) {
