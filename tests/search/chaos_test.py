@@ -17,9 +17,9 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "servers"))
 from rig import BASE, Place, Skip, case, check, eventually, run_all  # noqa: E402
-from servers import NoServer, Postgres, Redis  # noqa: E402: from the folder of the line above
+from servers import NoServer, NoStart, Postgres, Redis  # noqa: E402: from the folder of the line above
 
 
 def argument(name, default):
@@ -103,7 +103,7 @@ def started(server):
     try:
         server.start()
         return True
-    except NoServer:
+    except NoStart:
         return False
 
 

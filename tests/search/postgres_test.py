@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "servers"))
 from rig import BASE, HANG, SLOW, Place, Skip, ask_in_background, case, check, eventually, run_all  # noqa: E402
 from servers import NoServer, Postgres  # noqa: E402: from the folder of the line above
 
