@@ -207,6 +207,29 @@ TEST(process_inherits_no_mask_no_disposition_no_fd)
     cease_process_result_deinit(&r);
 }
 
+/* Workers run with a timer slack of 1 ns; a program must not inherit that. */
+static cease_error look_at_slack(cease_ctx *ctx, void *arg)
+{
+    cease_process_result r;
+    (void)arg;
+    CHECK_OK(cease_process_run(ctx, OPTS(.argv = ARGV("cat", "/proc/self/timerslack_ns")), &r));
+    CHECK_STR(r.output, "50000\n");
+    cease_process_result_deinit(&r);
+    return CEASE_OK;
+}
+
+TEST(process_from_a_task_has_the_systems_timer_slack)
+{
+    if (access("/proc/self/timerslack_ns", R_OK) != 0) {
+        SKIP("the kernel does not tell");
+    }
+    skip_under_emulator();
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, look_at_slack, NULL));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+}
+
 TEST(process_runs_in_a_group_of_its_own)
 {
     cease_process_result r;
