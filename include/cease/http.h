@@ -140,13 +140,15 @@ typedef struct cease_http_route {
     uint64_t body_max;
     bool half_closed; /* a client that has ended its sending half is not gone: only a reset, or a
                          write that fails, counts */
+    void (*release)(void *arg); /* called with the server's end; NULL: arg is the caller's */
 } cease_http_route;
 
 /* cease_http_server_route with options.
  *
  * Parks: never.
  * Callers: one at a time, before serve.
- * Owns: copies *route and its texts; arg is borrowed until the server is freed.
+ * Owns: copies *route and its texts; arg is borrowed until the server is freed, or, with CEASE_OK,
+ *     consumed where there is a release.
  * Errors: as cease_http_server_route.
  * Since: 0.1
  */

@@ -159,6 +159,17 @@ CEASE_PUBLIC cease_error cease_http2_stream_open(cease_ctx *ctx, cease_http2_cli
 CEASE_PUBLIC cease_error cease_http2_stream_write(cease_ctx *ctx, cease_http2_stream *s,
                                                   const void *data, size_t size);
 
+/* The same from `count` pieces, and with `end` the last of them: what ends the body goes out with it.
+ *
+ * Parks: as cease_http2_stream_write.
+ * Callers: tasks and threads; one writer at a time.
+ * Owns: nothing; iov is not changed.
+ * Errors: as cease_http2_stream_write.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_stream_writev(cease_ctx *ctx, cease_http2_stream *s,
+                                                   const struct iovec *iov, int count, bool end);
+
 /* Ends the request's body. trailers are ended by a NULL name; NULL: none.
  *
  * Parks: as cease_http2_stream_write.

@@ -247,7 +247,9 @@ static void finish(struct ceasei_http_exchange *x, struct outcome *o)
     bool broken = x->res.stage == CEASEI_RES_BROKEN;
     cease_error e = ceasei_http_response_finish(&x->res);
     if (e != CEASE_OK && !broken) {
-        set_cause(o, CEASE_EPIPE, cease_strerror(e));
+        if (!o->gone) { /* else it is known already why */
+            set_cause(o, CEASE_EPIPE, cease_strerror(e));
+        }
         o->gone = true;
     }
 }

@@ -134,6 +134,10 @@ cease_error ceasei_routes_add(struct ceasei_routes *r, const cease_http_route *r
 void ceasei_routes_deinit(struct ceasei_routes *r)
 {
     for (size_t i = 0; i < r->count; i++) {
+        const cease_http_route *own = &r->list[i].opts;
+        if (own->release) {
+            own->release(own->arg);
+        }
         free(r->list[i].memory);
     }
     free(r->list);

@@ -191,6 +191,13 @@ cease_error cease_http2_stream_write(cease_ctx *ctx, cease_http2_stream *s, cons
     return size == 0 ? cease_err(ctx) : give(ctx, s, &piece);
 }
 
+cease_error cease_http2_stream_writev(cease_ctx *ctx, cease_http2_stream *s,
+                                      const struct iovec *iov, int count, bool end)
+{
+    const struct ceasei_h2_piece piece = {.iov = iov, .count = count, .end = end};
+    return give(ctx, s, &piece);
+}
+
 cease_error cease_http2_stream_end(cease_ctx *ctx, cease_http2_stream *s,
                                    const cease_http_header *trailers)
 {

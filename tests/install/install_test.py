@@ -21,6 +21,7 @@ LIBRARIES = {
     'cease-rt': ('task.h', 'cease_go'),
     'cease-http': ('http.h', 'cease_http_server_new'),
     'cease-http2': ('http2.h', 'cease_http2_enable'),
+    'cease-grpc': ('grpc.h', 'cease_grpc_open'),
     'cease-tls': ('tls.h', None),
     'cease-https': ('https.h', 'cease_https'),
     'cease-sqlite': ('sqlite.h', None),

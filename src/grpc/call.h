@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * call.h: one gRPC call, on either side.
+ */
+#ifndef CEASE_GRPC_CALL_H
+#define CEASE_GRPC_CALL_H
+
+#include "grpc/wire.h"
+
+enum { CEASEI_GRPC_MESSAGE_MAX = 4 * 1024 * 1024 };
+
+struct cease_grpc_call {
+    /* a handler's call has these, a client's the stream; set at birth */
+    cease_http_request *req;
+    cease_http_response *res;
+    cease_http2_stream *stream;
+    uint32_t message_max;
+
+    /* the receiver's */
+    char *message; /* the last one, and a NUL */
+    size_t room;
+    bool answered; /* client: the response's head is there, and is gRPC's */
+    bool ended;    /* nothing more comes: `code` is valid (client) */
+
+    /* the sender's */
+    bool begun; /* handler: something was sent */
+
+    /* a handler's own status, a client's verdict */
+    bool code_set;
+    cease_grpc_code code;
+    char text[CEASEI_GRPC_TEXT_MAX];
+};
+
+void ceasei_grpc_call_deinit(struct cease_grpc_call *call);
+/* client.c: waits for the response's head. CEASE_EOF: it is no answer of gRPC's, and `code` says so. */
+cease_error ceasei_grpc_client_begin(cease_ctx *ctx, struct cease_grpc_call *call);
+/* client.c: settles how the call has ended, after a read gave e; gives what recv is to say. */
+cease_error ceasei_grpc_client_end(struct cease_grpc_call *call, cease_error e);
+
+#endif
