@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * http.c: the server of http_hello: 13 bytes, a fresh context with a timeout of 1 s for every request.
+ * http.c: the server of http_hello, and with BENCH_HTTP2 of h2_hello: 13 bytes, a fresh context with a timeout of 1 s for every request.
  * Prints its port, serves until its standard input ends.
  */
 #include <cease/cease.h>
 #include <cease/http.h>
+#ifdef BENCH_HTTP2
+#include <cease/http2.h>
+#endif
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +49,9 @@ int main(void)
     cease_http_server *server = cease_http_server_new(&opts);
     need(server ? CEASE_OK : CEASE_ENOMEM, "cease_http_server_new");
     need(cease_http_server_route(server, "GET", "/", hello, NULL), "cease_http_server_route");
+#ifdef BENCH_HTTP2
+    need(cease_http2_enable(server, NULL), "cease_http2_enable");
+#endif
     cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
     cease_listener *listener;
     need(cease_listen(ctx, "127.0.0.1:0", NULL, &listener), "cease_listen");

@@ -418,7 +418,8 @@ func measure(fn func(int)) float64 {
 	return figures[rounds/2]
 }
 
-func serve() {
+// Serves HTTP/1.1, or HTTP/2 without TLS (h2c).
+func serve(h2c bool) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -433,7 +434,12 @@ func serve() {
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, "Hello, world\n")
 	}
-	go http.Serve(listener, http.HandlerFunc(handler))
+	server := &http.Server{Handler: http.HandlerFunc(handler)}
+	if h2c {
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetUnencryptedHTTP2(true)
+	}
+	go server.Serve(listener)
 	io.Copy(io.Discard, os.Stdin)
 }
 
@@ -442,7 +448,7 @@ func main() {
 		return
 	}
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: go_bench NAME | version | serve | echo | client … | proxy … | chain …")
+		fmt.Fprintln(os.Stderr, "usage: go_bench NAME | version | serve | serve2 | echo | client … | proxy … | chain …")
 		os.Exit(2)
 	}
 	name := os.Args[1]
@@ -450,7 +456,9 @@ func main() {
 	case name == "version":
 		fmt.Println(runtime.Version())
 	case name == "serve":
-		serve()
+		serve(false)
+	case name == "serve2":
+		serve(true)
 	case name == "echo":
 		echo()
 	case benches[name] != nil:
