@@ -40,6 +40,7 @@
 #include <cease/context.h>
 #include <cease/error.h>
 #include <cease/http.h>
+#include <cease/http_client.h>
 #include <cease/net.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,7 +86,26 @@ typedef struct cease_http2_stream cease_http2_stream;
 CEASE_PUBLIC cease_error cease_http2_client_new(cease_conn *take_conn, const cease_http2_opts *opts,
                                                 cease_http2_client **ret_client);
 
-/* Connects to an address of cease/net.h, and does the same.
+/* The same on a TLS session that has agreed on "h2" (ALPN): `tls` is a table of functions that read and
+ * write at the same time, as cease_https() of cease/https.h gives it for a cease_tls, `take_session` what
+ * they work on.
+ *
+ *     e = cease_tls_handshake(ctx, session);       // its configuration offers "h2"
+ *     if (e == CEASE_OK && strcmp(cease_tls_alpn(session), "h2") == 0)
+ *         e = cease_http2_client_over(cease_https(), session, NULL, &client);
+ *
+ * Parks: never.
+ * Callers: tasks and threads.
+ * Owns: consumes take_session (tls->close), also on failure; *ret_client is yours:
+ *     cease_http2_client_close.
+ * Errors: CEASE_ENOTSUP (tls is not duplex); as cease_http2_client_new.
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http2_client_over(const cease_http_tls *tls, void *take_session,
+                                                 const cease_http2_opts *opts,
+                                                 cease_http2_client **ret_client);
+
+/* Connects to an address of cease/net.h, and does what cease_http2_client_new does.
  *
  * Parks: until connected.
  * Callers: tasks and threads.

@@ -24,21 +24,34 @@ enum { HEAD_MAX = 64 * 1024, FIELD_MAX = 256, WRITE_BUDGET_S = 30 };
 
 static cease_error io_read(cease_ctx *ctx, void *self, void *buf, size_t size, size_t *ret_count)
 {
-    return cease_conn_read(ctx, self, buf, size, ret_count);
+    cease_http2_client *c = self;
+    return c->tls ? c->tls->read(ctx, c->session, buf, size, ret_count)
+                  : cease_conn_read(ctx, c->raw, buf, size, ret_count);
 }
 
 static cease_error io_write(cease_ctx *ctx, void *self, const void *data, size_t size)
 {
-    return cease_conn_write(ctx, self, data, size, NULL);
+    cease_http2_client *c = self;
+    size_t n;
+    return c->tls ? c->tls->write(ctx, c->session, data, size, &n)
+                  : cease_conn_write(ctx, c->raw, data, size, NULL);
 }
 
 static const struct ceasei_h2_io io = {io_read, io_write};
+
+static void close_carrier(cease_http2_client *c)
+{
+    cease_conn_close(c->raw);
+    if (c->tls) {
+        c->tls->close(c->session);
+    }
+}
 
 static void client_unref(cease_http2_client *c)
 {
     if (ceasei_sub(&c->refs, 1, ACQ_REL) == 1) {
         ceasei_h2_conn_deinit(&c->conn);
-        cease_conn_close(c->raw);
+        close_carrier(c);
         free(c);
     }
 }
@@ -70,7 +83,7 @@ static cease_error client_init(cease_http2_client *c, const cease_http2_opts *op
                     .head_max = HEAD_MAX,
                     .field_max = FIELD_MAX},
         .io = &io,
-        .io_self = c->raw,
+        .io_self = c,
         .parent = cease_background(),
         .write_budget = cease_sec(WRITE_BUDGET_S),
     };
@@ -81,19 +94,22 @@ static cease_error client_init(cease_http2_client *c, const cease_http2_opts *op
     return ceasei_h2_conn_init(&c->conn, &conn_opts);
 }
 
-cease_error cease_http2_client_new(cease_conn *take_conn, const cease_http2_opts *opts,
-                                   cease_http2_client **ret_client)
+/* A client on what `carrier` has: its connection, or its TLS session. */
+static cease_error client_new(cease_http2_client *carrier, const cease_http2_opts *opts,
+                              cease_http2_client **ret_client)
 {
     static const cease_http2_opts none;
     cease_http2_client *c = calloc(1, sizeof *c);
     cease_error e = CEASE_ENOMEM;
     if (c) {
         c->refs = 1;
-        c->raw = take_conn;
+        c->raw = carrier->raw;
+        c->tls = carrier->tls;
+        c->session = carrier->session;
         e = client_init(c, opts ? opts : &none);
     }
     if (e != CEASE_OK) {
-        cease_conn_close(take_conn);
+        close_carrier(carrier);
         free(c);
         return e;
     }
@@ -106,6 +122,24 @@ cease_error cease_http2_client_new(cease_conn *take_conn, const cease_http2_opts
     ceasei_h2_conn_unlock(&c->conn);
     *ret_client = c;
     return CEASE_OK;
+}
+
+cease_error cease_http2_client_new(cease_conn *take_conn, const cease_http2_opts *opts,
+                                   cease_http2_client **ret_client)
+{
+    cease_http2_client carrier = {.raw = take_conn};
+    return client_new(&carrier, opts, ret_client);
+}
+
+cease_error cease_http2_client_over(const cease_http_tls *tls, void *take_session,
+                                    const cease_http2_opts *opts, cease_http2_client **ret_client)
+{
+    cease_http2_client carrier = {.tls = tls, .session = take_session};
+    if (!tls->duplex) {
+        close_carrier(&carrier);
+        return CEASE_ENOTSUP;
+    }
+    return client_new(&carrier, opts, ret_client);
 }
 
 cease_error cease_http2_dial(cease_ctx *ctx, const char *address, const cease_http2_opts *opts,

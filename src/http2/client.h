@@ -11,8 +11,10 @@
 
 struct cease_http2_client {
     struct ceasei_h2_conn conn;
-    cease_conn *raw; /* our share */
-    uint32_t refs;   /* atomic: the owner's and one for each stream */
+    cease_conn *raw;           /* our share; NULL with TLS */
+    const cease_http_tls *tls; /* NULL: none */
+    void *session;             /* of tls */
+    uint32_t refs;             /* atomic: the owner's and one for each stream */
 };
 
 struct cease_http2_stream {
