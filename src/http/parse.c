@@ -255,18 +255,32 @@ static int see_host(struct ceasei_http_head *h, const char *data, const struct c
     return 0;
 }
 
-/* A list of tokens; other options than the two are of no concern here. */
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* A list of tokens; other options than the two are of no concern here. Only a whole element is an option:
+ * "x keep-alive" is none. */
 static void see_connection(struct ceasei_http_head *h, const char *p, uint32_t size)
 {
     const char *end = p + size;
     while (p < end) {
-        uint32_t n = span(p, end, CEASEI_HTTP_TOKEN);
-        if (ceasei_http_same(p, n, "close", 5)) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const char *next = comma ? comma : end;
+        const char *last = next;
+        while (p < last && is_blank(*p)) {
+            p++;
+        }
+        while (last > p && is_blank(last[-1])) {
+            last--;
+        }
+        if (ceasei_http_same(p, (size_t)(last - p), "close", 5)) {
             h->close = true;
-        } else if (ceasei_http_same(p, n, "keep-alive", 10)) {
+        } else if (ceasei_http_same(p, (size_t)(last - p), "keep-alive", 10)) {
             h->keep_alive = true;
         }
-        p += n > 0 ? n : 1;
+        p = next + (comma != NULL);
     }
 }
 
@@ -298,11 +312,6 @@ static int see_field(struct ceasei_http_head *h, const char *data,
     default:
         return 0;
     }
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
 }
 
 /* name ":" OWS value OWS. A line that starts with white space is a folded one: it has no name. */

@@ -244,6 +244,32 @@ TEST(parse_request_ambiguous_is_refused_however_it_is_cut)
     }
 }
 
+/* Found by fuzz/oracle_fuzz.c: an option is a whole element of the list. */
+TEST(parse_request_connection_options_are_whole_elements)
+{
+    static const struct {
+        const char *value;
+        bool close, keep_alive;
+    } rows[] = {
+        {"close", true, false},         {"Keep-Alive", false, true},
+        {"x, close ,y", true, false},   {"\tkeep-alive\t,close", true, true},
+        {"x keep-alive", false, false}, {"keep-alive x", false, false},
+        {"closed", false, false},       {"", false, false},
+        {",,close", true, false},       {"\xda\xda keep-alive", false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ceasei_http_field fields[8];
+        struct ceasei_http_head h;
+        char text[128];
+        int size = snprintf(text, sizeof text,
+                            "GET / HTTP/1.1\r\nHost: a\r\nConnection: %s\r\n\r\n", rows[i].value);
+        ceasei_http_head_init(&h, fields, 8, 1024);
+        CHECK_EQ(ceasei_http_parse_request(&h, text, (size_t)size), size);
+        CHECK_EQ(h.close, rows[i].close);
+        CHECK_EQ(h.keep_alive, rows[i].keep_alive);
+    }
+}
+
 TEST(parse_request_nul_is_refused)
 {
     static const char line[] = "GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n";
