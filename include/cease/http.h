@@ -213,6 +213,24 @@ CEASE_PUBLIC cease_error cease_http_next_call(cease_ctx *ctx, const cease_http_n
 CEASE_PUBLIC cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
                                                  cease_listener *take_listener);
 
+struct cease_http_tls;
+
+/* The same over TLS: `tls` is cease_https_server() of cease/https.h, and tls_arg a cease_tls_config of
+ * cease_tls_server_new. The handshake has the time of a head (head_timeout). A connection that waits has
+ * no task, and keeps its TLS session. What the server cannot serve for want of room is closed without
+ * a word. HTTP/2 is not offered.
+ *
+ * Parks: until it has stopped; the last phase cannot be cut short.
+ * Callers: tasks and threads.
+ * Owns: consumes take_listener, also on failure; tls and tls_arg are borrowed until it returns.
+ * Errors: as cease_http_server_serve; CEASE_EINVAL (a table without open, pending or shutdown).
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_http_server_serve_tls(cease_ctx *ctx, cease_http_server *s,
+                                                     cease_listener *take_listener,
+                                                     const struct cease_http_tls *tls,
+                                                     void *tls_arg);
+
 /* Frees a server that does not serve (any more). NULL is fine.
  *
  * Parks: never.

@@ -67,6 +67,8 @@ typedef struct cease_http_tls {
     bool (*pending)(void *session); /* bytes have come that no read has delivered; may be NULL */
     void (*close)(void *session);   /* with its connection */
     bool duplex;                    /* one task may read while another writes */
+    /* Says that nothing more will be written. For a server; a client may leave it NULL. */
+    cease_error (*shutdown)(cease_ctx *ctx, void *session);
 } cease_http_tls;
 
 /* redirect_max for a client that follows none. */

@@ -93,14 +93,18 @@ static void end(struct ceasei_http_connection *c)
     ceasei_lock(&s->lock);
     take_out(s, c);
     ceasei_unlock(&s->lock);
+    if (c->session) {
+        run->tls->close(c->session);
+    }
     cease_conn_close(c->conn);
     free(c);
     ceasei_sub(&run->server->connections, 1, RELAXED);
     leave(&run->connections);
 }
 
-/* Says 503 to a connection that cannot be served: what fits the socket's buffer, without waiting. */
-static void say_busy(cease_http_server *s, cease_conn *conn)
+/* Says 503 to a connection that cannot be served: what fits the socket's buffer, without waiting. Over TLS
+ * nothing can be said without a handshake. */
+static void say_busy(cease_http_server *s, cease_conn *conn, bool tls)
 {
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                "Content-Type: text/plain\r\n"
@@ -111,15 +115,33 @@ static void say_busy(cease_http_server *s, cease_conn *conn)
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof text - 1};
     size_t n;
     ceasei_add(&s->busy_total, 1, RELAXED);
-    cease_conn_try_writev(conn, &piece, 1, &n);
+    if (!tls) {
+        cease_conn_try_writev(conn, &piece, 1, &n);
+    }
     cease_conn_shutdown(conn);
+}
+
+/* The handshake, before anything else: in the time of a head. */
+static bool open_session(struct ceasei_http_connection *c)
+{
+    struct ceasei_http_run *run = c->run;
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(run->idle, run->server->opts.head_timeout, &stop);
+    cease_error e = run->tls->open(ctx, run->tls_arg, cease_conn_ref(c->conn), NULL, &c->session);
+    cease_end(stop);
+    if (e != CEASE_OK) {
+        c->session = NULL;
+        ceasei_add(&run->server->bad_total, 1, RELAXED);
+    }
+    return e == CEASE_OK;
 }
 
 static cease_error connection_task(cease_ctx *ctx, void *arg)
 {
     struct ceasei_http_connection *c = arg;
     (void)ctx;
-    if (!ceasei_http1_run(c)) {
+    bool usable = !c->run->tls || c->session || open_session(c);
+    if (!usable || !ceasei_http1_run(c)) {
         end(c);
     }
     return CEASE_OK;
@@ -131,11 +153,12 @@ static void on_readable(void *arg)
     struct ceasei_http_connection *c = arg;
     uint32_t idle = CEASEI_CONN_IDLE;
     ceasei_sub(&c->run->server->idle, 1, RELAXED);
+    c->woken = true;
     if (ceasei_cas(&c->state, &idle, CEASEI_CONN_BUSY, ACQ_REL)) {
         if (cease_group_go(c->run->group, connection_task, c) == CEASE_OK) {
             return;
         }
-        say_busy(c->run->server, c->conn);
+        say_busy(c->run->server, c->conn, c->run->tls != NULL);
     }
     end(c);
 }
@@ -164,6 +187,7 @@ enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection 
     uint32_t idle = CEASEI_CONN_IDLE;
     ceasei_sub(&c->run->server->idle, 1, RELAXED);
     bool back = ceasei_cas(&c->state, &idle, CEASEI_CONN_BUSY, ACQ_REL);
+    c->woken = true;
     return back && e == CEASE_EAGAIN ? CEASEI_REST_READ : CEASEI_REST_GONE;
 }
 
@@ -175,7 +199,7 @@ void ceasei_http_connection_start(struct ceasei_http_run *run, cease_conn *take_
     struct ceasei_http_connection *c = room ? malloc(sizeof *c) : NULL;
     if (!c) {
         ceasei_sub(&server->connections, 1, RELAXED);
-        say_busy(server, take_conn);
+        say_busy(server, take_conn, run->tls != NULL);
         cease_conn_close(take_conn);
         return;
     }
@@ -191,7 +215,7 @@ void ceasei_http_connection_start(struct ceasei_http_run *run, cease_conn *take_
     push(s, c);
     ceasei_unlock(&s->lock);
     if (cease_group_go(run->group, connection_task, c) != CEASE_OK) {
-        say_busy(server, take_conn);
+        say_busy(server, take_conn, run->tls != NULL);
         end(c);
     }
 }
@@ -270,4 +294,52 @@ cease_time ceasei_http_connections_sweep(struct ceasei_http_run *run)
         next = t.ns < next.ns ? t : next;
     }
     return next;
+}
+
+/* ---- bytes in and out ---- */
+
+cease_error ceasei_http_connection_read(cease_ctx *ctx, struct ceasei_http_connection *c, void *buf,
+                                        size_t size, size_t *ret_count)
+{
+    return c->session ? c->run->tls->read(ctx, c->session, buf, size, ret_count)
+                      : cease_conn_read(ctx, c->conn, buf, size, ret_count);
+}
+
+cease_error ceasei_http_connection_try_read(struct ceasei_http_connection *c, void *buf,
+                                            size_t size, size_t *ret_count)
+{
+    if (!c->session) {
+        return cease_conn_try_read(c->conn, buf, size, ret_count);
+    }
+    bool some = c->woken || c->run->tls->pending(c->session);
+    c->woken = false;
+    return some ? CEASE_OK : CEASE_EAGAIN; /* which bytes, only a read that may wait can say */
+}
+
+cease_error ceasei_http_connection_write(cease_ctx *ctx, struct ceasei_http_connection *c,
+                                         const struct iovec *iov, int count, size_t *ret_count)
+{
+    if (!c->session) {
+        return cease_conn_writev(ctx, c->conn, iov, count, ret_count);
+    }
+    cease_error e = CEASE_OK;
+    *ret_count = 0;
+    for (int i = 0; i < count && e == CEASE_OK; i++) {
+        size_t n = 0;
+        e = c->run->tls->write(ctx, c->session, iov[i].iov_base, iov[i].iov_len, &n);
+        *ret_count += n;
+    }
+    return e;
+}
+
+cease_error ceasei_http_connection_try_write(struct ceasei_http_connection *c,
+                                             const struct iovec *iov, int count, size_t *ret_count)
+{
+    *ret_count = 0;
+    return c->session ? CEASE_EAGAIN : cease_conn_try_writev(c->conn, iov, count, ret_count);
+}
+
+cease_error ceasei_http_connection_shutdown(cease_ctx *ctx, struct ceasei_http_connection *c)
+{
+    return c->session ? c->run->tls->shutdown(ctx, c->session) : cease_conn_shutdown(c->conn);
 }

@@ -8,6 +8,7 @@
 #include "base/lock.h"
 
 #include <cease/cease.h>
+#include <cease/http_client.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ struct ceasei_http_connection {
     cease_time expires;                         /* under its shelf's lock */
     uint32_t state;                             /* atomic */
     uint32_t shelf;                             /* set at birth */
+    bool woken;                                 /* something has come; whoever owns it */
+    void *session;                              /* of TLS; whoever owns the connection */
     bool begun;                                 /* its task's: a head has come, so it is HTTP/1.1 */
 };
 
@@ -57,5 +60,19 @@ enum ceasei_http_rest { CEASEI_REST_READ, CEASEI_REST_GONE, CEASEI_REST_OK };
  * will get another task when something comes; it is not the caller's any more. READ: something has come
  * already. GONE: it is to be closed. */
 enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection *c);
+
+/* Bytes in and out, through TLS where the run has it. None waits longer than ctx. */
+cease_error ceasei_http_connection_read(cease_ctx *ctx, struct ceasei_http_connection *c, void *buf,
+                                        size_t size, size_t *ret_count);
+/* What is there already: CEASE_EAGAIN, nothing. TLS: whether a read is worth a try. */
+cease_error ceasei_http_connection_try_read(struct ceasei_http_connection *c, void *buf,
+                                            size_t size, size_t *ret_count);
+cease_error ceasei_http_connection_write(cease_ctx *ctx, struct ceasei_http_connection *c,
+                                         const struct iovec *iov, int count, size_t *ret_count);
+/* CEASE_EAGAIN: not all of it, without waiting; for TLS always. */
+cease_error ceasei_http_connection_try_write(struct ceasei_http_connection *c,
+                                             const struct iovec *iov, int count, size_t *ret_count);
+/* Says that nothing more will be written. */
+cease_error ceasei_http_connection_shutdown(cease_ctx *ctx, struct ceasei_http_connection *c);
 
 #endif

@@ -67,7 +67,7 @@ static bool begin(struct ceasei_http1 *h, struct ceasei_http_connection *c)
 static cease_error read_first(struct ceasei_http1 *h)
 {
     size_t n = 0;
-    cease_error e = cease_conn_try_read(h->x.conn, h->in, h->in_room, &n);
+    cease_error e = ceasei_http_connection_try_read(h->connection, h->in, h->in_room, &n);
     h->in_size = n;
     return e;
 }
@@ -81,8 +81,8 @@ static cease_error read_more(struct ceasei_http1 *h, cease_time *deadline)
         *deadline = cease_time_add(cease_now(), h->x.server->opts.head_timeout);
     }
     cease_ctx *ctx = cease_with_deadline(h->x.run->idle, *deadline, &stop);
-    cease_error e =
-        cease_conn_read(ctx, h->x.conn, h->in + h->in_size, h->in_room - h->in_size, &n);
+    cease_error e = ceasei_http_connection_read(ctx, h->connection, h->in + h->in_size,
+                                                h->in_room - h->in_size, &n);
     cease_end(stop);
     h->in_size += n;
     return e;
@@ -107,14 +107,14 @@ static enum input read_head(struct ceasei_http1 *h, int *ret_status)
             return rest == CEASEI_REST_OK ? INPUT_RESTS : INPUT_CLOSED;
         }
         enum ceasei_http_preface other = CEASEI_PREFACE_NO;
-        if (e == CEASE_OK && !h->connection->begun) {
+        if (e == CEASE_OK && !h->connection->begun && !h->connection->session) {
             other = ceasei_http_preface(h->x.server, h->in, h->in_size);
         }
         if (other == CEASEI_PREFACE_YES) {
             return INPUT_OTHER; /* the connection speaks another protocol */
         }
         int64_t r = 0;
-        if (e == CEASE_OK && other == CEASEI_PREFACE_NO) {
+        if (h->in_size > 0 && other == CEASEI_PREFACE_NO) {
             r = ceasei_http_parse_request(&h->head, h->in, h->in_size);
         }
         if (r > 0) {
@@ -148,10 +148,11 @@ static void linger(struct ceasei_http1 *h)
     size_t total = 0;
     cease_canceler *stop;
     cease_ctx *ctx = cease_with_timeout(h->x.run->idle, cease_ms(500), &stop);
-    if (cease_conn_shutdown(h->x.conn) == CEASE_OK) {
+    if (ceasei_http_connection_shutdown(ctx, h->connection) == CEASE_OK) {
         size_t n = 0;
         while (total < 16 * CEASEI_HTTP_SKIP_MAX &&
-               cease_conn_read(ctx, h->x.conn, waste, CEASEI_HTTP_BODY_ROOM, &n) == CEASE_OK) {
+               ceasei_http_connection_read(ctx, h->connection, waste, CEASEI_HTTP_BODY_ROOM, &n) ==
+                   CEASE_OK) {
             total += n;
         }
     }

@@ -27,7 +27,7 @@ static cease_error fill(cease_ctx *ctx, struct ceasei_http1 *h, char *buf, size_
 {
     cease_canceler *stop;
     cease_ctx *limited = ceasei_http_body_begin(&h->x.req, ctx, &stop);
-    cease_error e = cease_conn_read(limited, h->x.conn, buf, size, ret_count);
+    cease_error e = ceasei_http_connection_read(limited, h->connection, buf, size, ret_count);
     e = ceasei_http_body_end(ctx, stop, e);
     if (e == CEASE_OK || e == CEASE_ETIMEDOUT || e == cease_err(ctx)) {
         return e;

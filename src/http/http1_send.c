@@ -37,7 +37,7 @@ cease_error ceasei_http1_write(struct ceasei_http1 *h, cease_ctx *ctx, const str
     if (e != CEASE_OK) {
         return e;
     }
-    e = cease_conn_try_writev(h->x.conn, iov, count, ret_count);
+    e = ceasei_http_connection_try_write(h->connection, iov, count, ret_count);
     if (e == CEASE_EAGAIN) {
         struct ceasei_http_budget budget;
         struct iovec rest[PIECES];
@@ -45,7 +45,7 @@ cease_error ceasei_http1_write(struct ceasei_http1 *h, cease_ctx *ctx, const str
         memcpy(rest, iov, (size_t)count * sizeof *iov);
         drop_front(rest, &count, *ret_count);
         cease_ctx *limited = ceasei_http_budget_begin(&h->x, ctx, &budget);
-        e = cease_conn_writev(limited, h->x.conn, rest, count, &more);
+        e = ceasei_http_connection_write(limited, h->connection, rest, count, &more);
         e = ceasei_http_budget_end(&h->x, &budget, e);
         *ret_count += more;
     }

@@ -214,15 +214,15 @@ static cease_error accept_all(cease_ctx *ctx, struct ceasei_http_run *run, cease
     }
 }
 
-cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
-                                    cease_listener *take_listener)
+static cease_error serve(cease_ctx *ctx, cease_http_server *s, cease_listener *take_listener,
+                         const cease_http_tls *tls, void *tls_arg)
 {
     if (!s) {
         cease_listener_close(take_listener);
         return CEASE_ENOMEM;
     }
     static const cease_group_opts supervise = {.size = sizeof supervise, .supervise = true};
-    struct ceasei_http_run run = {.server = s};
+    struct ceasei_http_run run = {.server = s, .tls = tls, .tls_arg = tls_arg};
     struct phases phases = {0};
     cease_canceler *idle_stop;
     cease_ctx *base = cease_without_cancel(ctx);
@@ -245,4 +245,21 @@ cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
     cease_unref(base);
     ceasei_sub(&s->serving, 1, ACQ_REL);
     return stopped ? CEASE_OK : e;
+}
+
+cease_error cease_http_server_serve(cease_ctx *ctx, cease_http_server *s,
+                                    cease_listener *take_listener)
+{
+    return serve(ctx, s, take_listener, NULL, NULL);
+}
+
+cease_error cease_http_server_serve_tls(cease_ctx *ctx, cease_http_server *s,
+                                        cease_listener *take_listener, const cease_http_tls *tls,
+                                        void *tls_arg)
+{
+    if (!tls || !tls->open || !tls->pending || !tls->shutdown) {
+        cease_listener_close(take_listener);
+        return CEASE_EINVAL;
+    }
+    return serve(ctx, s, take_listener, tls, tls_arg);
 }

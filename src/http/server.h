@@ -82,7 +82,9 @@ struct ceasei_http_run {
                            then on responses say Connection: close */
     cease_ctx *active; /* ends when the grace is over: the parent of every request's context */
     cease_ctx *final;  /* ends a little later: what is still being written */
-    cease_group *group; /* of all its tasks */
+    cease_group *group;        /* of all its tasks */
+    const cease_http_tls *tls; /* NULL: plain */
+    void *tls_arg;
     struct ceasei_http_connections connections;
 };
 

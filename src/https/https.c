@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * https.c: libcease-tls behind the HTTP client's table.
+ * https.c: libcease-tls behind the tables of the HTTP client and server.
  */
 #include <cease/https.h>
 
-static cease_error open_session(cease_ctx *ctx, void *arg, cease_conn *take_conn, const char *host,
-                                void **ret_session)
+static cease_error begin(cease_ctx *ctx, cease_tls *tls, void **ret_session)
 {
-    cease_tls *tls = cease_tls_client((cease_tls_config *)arg, take_conn, host);
     if (!tls) {
         return CEASE_ENOMEM;
     }
@@ -18,6 +16,24 @@ static cease_error open_session(cease_ctx *ctx, void *arg, cease_conn *take_conn
     }
     *ret_session = tls;
     return CEASE_OK;
+}
+
+static cease_error open_client(cease_ctx *ctx, void *arg, cease_conn *take_conn, const char *host,
+                               void **ret_session)
+{
+    return begin(ctx, cease_tls_client((cease_tls_config *)arg, take_conn, host), ret_session);
+}
+
+static cease_error open_server(cease_ctx *ctx, void *arg, cease_conn *take_conn, const char *host,
+                               void **ret_session)
+{
+    (void)host;
+    return begin(ctx, cease_tls_server((cease_tls_config *)arg, take_conn), ret_session);
+}
+
+static cease_error shut_session(cease_ctx *ctx, void *session)
+{
+    return cease_tls_shutdown(ctx, (cease_tls *)session);
 }
 
 static cease_error read_session(cease_ctx *ctx, void *session, void *buf, size_t size,
@@ -45,11 +61,23 @@ static void close_session(void *session)
 const cease_http_tls *cease_https(void)
 {
     static const cease_http_tls table = {.size = sizeof table,
-                                         .open = open_session,
+                                         .open = open_client,
                                          .read = read_session,
                                          .write = write_session,
                                          .pending = is_pending,
                                          .close = close_session,
                                          .duplex = true};
+    return &table;
+}
+
+const cease_http_tls *cease_https_server(void)
+{
+    static const cease_http_tls table = {.size = sizeof table,
+                                         .open = open_server,
+                                         .read = read_session,
+                                         .write = write_session,
+                                         .pending = is_pending,
+                                         .close = close_session,
+                                         .shutdown = shut_session};
     return &table;
 }
