@@ -58,7 +58,7 @@ void ceasei_bias_in_child(void)
 /* Under b->lock: it is everybody's from now on. */
 static void make_shared(struct ceasei_bias *b, uint32_t owner)
 {
-    b->shared = 1;
+    b->shared = b->mixed = 1;
     ceasei_store(&b->owner, 0, RELAXED);
     const uintptr_t *entered = &ceasei_entered[owner - 1].word;
     fence_all();
@@ -85,6 +85,7 @@ void ceasei_bias_lock_shared(struct ceasei_bias *b)
         return;
     }
     if (!me || b->last != me) {
+        b->mixed |= b->last != 0;
         b->last = me;
         b->touches = 0;
     } else if (++b->touches == CEASEI_BIAS_AFTER && ceasei_load(&is_possible, RELAXED)) {
@@ -92,10 +93,30 @@ void ceasei_bias_lock_shared(struct ceasei_bias *b)
     }
 }
 
+/* One that has to be made everybody's costs as much as a hundred save. */
+enum { TRUST_MAX = 64, TRUST_LOST = 32 };
+
 void ceasei_bias_born(struct ceasei_bias *b)
 {
     const struct ceasei_worker *w = ceasei_worker_self;
-    if (w && ceasei_load(&is_possible, RELAXED)) {
+    if (!w) {
+        return;
+    }
+    b->last = (uint8_t)w->number;
+    if (w->trust >= 0 && ceasei_load(&is_possible, RELAXED)) {
         b->owner = (uint8_t)w->number;
+    }
+}
+
+void ceasei_bias_gone(const struct ceasei_bias *b)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (!w) {
+        return;
+    }
+    if (!b->mixed) {
+        w->trust += w->trust < TRUST_MAX;
+    } else if (w->trust > -TRUST_MAX) {
+        w->trust -= TRUST_LOST;
     }
 }

@@ -26,8 +26,8 @@
  *    wait for it whatever they hold, and it can be inside several of its locks at once.
  *  - what the worker did inside is seen by who comes: every store to entered releases, 3 acquires. What others did under b->lock before the worker became owner was before its own hold of it.
  *
- * A lock becomes a worker's when that has been alone with it CEASEI_BIAS_AFTER times, or at its birth
- * where whoever makes it has reason to (ceasei_bias_born); it stops being so once. A fence costs some
+ * A lock becomes a worker's when that has been alone with it CEASEI_BIAS_AFTER times, or at its
+ * birth (ceasei_bias_born); it stops being so once. A fence costs some
  * microseconds on all processors that the process runs on, so it must be rare.
  *
  * Without membarrier (an old kernel, a sandbox) no lock is ever a worker's.
@@ -44,6 +44,7 @@ struct ceasei_bias {
     uint8_t shared;  /* under lock: somebody else has come; never an owner again */
     uint8_t last;    /* under lock: who held lock last; 0: nobody yet, or a plain thread */
     uint8_t touches; /* under lock: how often in a row */
+    uint8_t mixed;   /* under lock: it has had two holders at least */
 };
 
 #ifdef CEASE_INTERLEAVE
@@ -69,8 +70,10 @@ void ceasei_bias_in_child(void);
 /* The slow half of ceasei_bias_lock(): takes b->lock, which holds everybody off, also when it is the caller's own. */
 void ceasei_bias_lock_shared(struct ceasei_bias *b);
 
-/* A new lock, which is the calling worker's from the start, if there can be such. */
+/* For a lock that does not live long: it is the calling worker's from its birth if that has lately been right for
+ * most of those that it has made, which _gone() tells. */
 void ceasei_bias_born(struct ceasei_bias *b);
+void ceasei_bias_gone(const struct ceasei_bias *b);
 
 /* Goes inside, of a lock or of CEASEI_ENTERED_MANY. What is owned by the caller from then on is held. Only for a
  * worker that is not inside. (It stores and does not count: a chain of loads and stores of one word would be

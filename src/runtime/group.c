@@ -2,7 +2,8 @@
  *
  * group.c: groups of tasks.
  *
- * The idea: a counter of live tasks under a small lock, and a context of the group's own. A task of
+ * The idea: a counter of live tasks under a small lock, which mostly is the worker's own that made the group
+ * (bias.h), and a context of the group's own. A task of
  * a group is a task like any other with the group as its owner, which is told of its end; so a task
  * costs the group no memory, and a wait by one of the group's own tasks is noticed.
  *
@@ -24,8 +25,9 @@
  *
  * The context is cancelled without the lock: callbacks of foreigners run there.
  */
-#include "base/lock.h"
 #include "base/panic.h"
+#include "runtime/bias.h"
+#include "runtime/queue.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
@@ -47,7 +49,7 @@ struct joiner {
 };
 
 struct cease_group {
-    struct ceasei_lock lock;
+    struct ceasei_bias lock;
     cease_ctx *ctx;                 /* set at birth; valid by the canceler's share */
     cease_canceler *canceler;       /* set at birth */
     const cease_place *place;       /* set at birth: where the group was made */
@@ -121,32 +123,32 @@ static struct joiner *close_if_due(struct cease_group *g)
 static void leave(struct cease_group *g)
 {
     struct joiner *woken = NULL;
-    ceasei_lock(&g->lock);
+    uintptr_t *hold = ceasei_bias_lock(&g->lock);
     struct admission *next = admission_claim(g);
     if (!next) {
         g->live--;
         woken = close_if_due(g);
     }
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     if (next) {
         ceasei_wake(&next->waiter.parker);
     }
     while (woken) {
         struct joiner *j = woken;
         woken = j->next;
-        ceasei_wake(&j->parker);
+        ceasei_queue_wake(&j->parker);
     }
 }
 
 /* A task has returned e. If it is the first error that counts, the others are told. */
 static void note_error(struct cease_group *g, cease_error e, const cease_place *place)
 {
-    ceasei_lock(&g->lock);
+    uintptr_t *hold = ceasei_bias_lock(&g->lock);
     bool first = !g->error && !(g->stopping && e == CEASE_ECANCELED);
     if (first) {
         g->error = e;
     }
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     if (first) {
         cease_cancel_cause_at(g->canceler, place, e, "a task of the group failed: %s",
                               cease_strerror(e));
@@ -208,7 +210,7 @@ static void join(struct cease_group *g)
         g->closed = true;
         return;
     }
-    ceasei_lock(&g->lock);
+    uintptr_t *hold = ceasei_bias_lock(&g->lock);
     if (g->live == 0) {
         g->closed = true;
     } else {
@@ -217,7 +219,7 @@ static void join(struct cease_group *g)
         g->joiners = &j;
         park = true;
     }
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     if (park) {
         ceasei_waits(j.parker.owner, NULL, CEASEI_WAIT_JOIN, (uintptr_t)g->place);
         ceasei_park_born(&j.parker);
@@ -244,6 +246,7 @@ CEASE_PUBLIC cease_group *cease_group_new_at(cease_ctx *parent, const cease_grou
         g->supervise = o.supervise;
     }
     g->place = place;
+    ceasei_bias_born(&g->lock);
     g->ctx = cease_with_cancel_at(parent, &g->canceler, place);
     return g;
 }
@@ -259,9 +262,9 @@ CEASE_PUBLIC cease_error cease_group_go_at(cease_group *g, cease_task_fn *fn, vo
     if (!g) {
         return CEASE_ENOMEM;
     }
-    ceasei_lock(&g->lock);
+    uintptr_t *hold = ceasei_bias_lock(&g->lock);
     cease_error e = enter(g);
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     return e ? e : start(g, fn, arg, place);
 }
 
@@ -273,22 +276,22 @@ CEASE_PUBLIC cease_error cease_group_go_wait_at(cease_ctx *ctx, cease_group *g, 
         return e ? e : CEASE_ENOMEM;
     }
     struct admission a;
-    ceasei_lock(&g->lock);
+    uintptr_t *hold = ceasei_bias_lock(&g->lock);
     e = enter(g);
     if (e == CEASE_EAGAIN) {
         ceasei_waiter_init(&a.waiter);
         admission_push(g, &a);
     }
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     if (e == CEASE_EAGAIN) {
         e = CEASE_OK;
         ceasei_waits(a.waiter.parker.owner, ctx, CEASEI_WAIT_LIMIT, (uintptr_t)g->place);
         if (ceasei_waiter_wait(&a.waiter, ctx) == CEASEI_BY_CTX) {
-            ceasei_lock(&g->lock);
+            hold = ceasei_bias_lock(&g->lock);
             if (a.linked) {
                 admission_unlink(g, &a);
             }
-            ceasei_unlock(&g->lock);
+            ceasei_bias_unlock(&g->lock, hold);
             e = cease_err(ctx);
         }
     }
@@ -315,9 +318,9 @@ CEASE_PUBLIC cease_error cease_group_stop_at(cease_group *g, const cease_place *
     if (!g) {
         return CEASE_ENOMEM;
     }
-    ceasei_lock(&g->lock);
+    uintptr_t *hold = ceasei_bias_lock(&g->lock);
     g->stopping = true;
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     if (!cease_done(g->ctx)) {
         cease_cancel_cause_at(g->canceler, place, CEASE_ECANCELED, "the group was stopped");
     }
@@ -339,13 +342,14 @@ CEASE_PUBLIC void cease_group_free_at(cease_group *g, const cease_place *place)
                      "would wait for itself",
                      g->place->file, g->place->line);
     }
-    ceasei_lock(&g->lock); /* the closer may be about to give it back */
+    uintptr_t *hold = ceasei_bias_lock(&g->lock); /* the closer may be about to give it back */
     bool closed = g->closed;
-    ceasei_unlock(&g->lock);
+    ceasei_bias_unlock(&g->lock, hold);
     if (!closed) {
         (void)cease_group_stop_at(g, place);
     }
     cease_end(g->canceler);
+    ceasei_bias_gone(&g->lock);
     free(g);
 }
 

@@ -34,6 +34,9 @@ static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
             return ceasei_queue_pop(&w->ready);
         }
         struct ceasei_task *task = ceasei_ring_take(w);
+        if (head + 1 != w->tail) { /* a new task's page is in no cache */
+            __builtin_prefetch(ceasei_load(&w->ring[(head + 1) % CEASEI_RING_SIZE], RELAXED));
+        }
         if (CEASE_UNLIKELY(w->overflow.first != NULL)) {
             ceasei_queue_refill_ring(w);
         }

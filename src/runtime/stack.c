@@ -408,6 +408,7 @@ cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_ta
     struct ceasei_task *task = cache ? cache->free : NULL;
     if (CEASE_LIKELY(task)) {
         cache->free = task->next;
+        __builtin_prefetch(task->next); /* in no cache, when many were started at once */
         cache->count--;
         *ret_task = task;
         return CEASE_OK;

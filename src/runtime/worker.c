@@ -326,8 +326,8 @@ static void look_around(struct ceasei_worker *w)
         ceasei_worker_poll(w, 0);
     }
     take_outside(w);
-    if (w->stacks.count > 4 * CEASEI_CACHE_KEEP) {
-        ceasei_stack_spill(&w->stacks, 2 * CEASEI_CACHE_KEEP);
+    if (w->stacks.count > 2 * CEASEI_CACHE_MAX) {
+        ceasei_stack_spill(&w->stacks, CEASEI_CACHE_MAX);
     }
 }
 

@@ -34,7 +34,8 @@ enum {
     CEASEI_RING_SIZE = 256,
     CEASEI_SWITCHES = 64, /* switches until the worker looks at timers and at its epoll */
     CEASEI_BUDGET = 256,
-    CEASEI_CACHE_KEEP = 64,
+    CEASEI_CACHE_KEEP = 64,  /* stacks that a worker keeps for itself when it sleeps, */
+    CEASEI_CACHE_MAX = 1024, /* and while it is awake: to hand them on is to touch each */
 };
 
 /* First in, first out; by ceasei_task.next. */
@@ -50,6 +51,7 @@ struct ceasei_worker {
     struct ceasei_queue overflow;
     uint64_t order;     /* number of the next task that is queued */
     uint32_t switches;  /* left until maintenance */
+    int32_t trust;      /* bias.c: whether a new lock is this worker\'s from its birth: >= 0 */
     uint32_t budget;    /* of the current task: operations left until it must let others run */
     uint32_t rounds;    /* of maintenance since the last poll */
     uint32_t index;     /* set at birth; its timer shard is index + 1 */

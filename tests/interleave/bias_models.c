@@ -199,3 +199,69 @@ static void check_select_cancelled(void)
 
 MODEL(bias_select_send_cancel, .setup = make_chans,
       .threads = {receive_either, try_send_b, glue_cancel}, .check = check_select_cancelled);
+
+/* ---- groups ----------------------------------------------------------------------------------- */
+
+static cease_group *group;
+static uint32_t ran;
+
+static cease_error count_run(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    ceasei_add(&ran, 1, RELAXED);
+    return CEASE_OK;
+}
+
+/* Worker 0 makes it, and its task ends elsewhere. */
+static void go_wait_free(void)
+{
+    group = cease_group_new(cease_background(), NULL);
+    EXPLORE_CHECK(cease_group_go(group, count_run, NULL) == CEASE_OK);
+    EXPLORE_CHECK(cease_group_wait(group) == CEASE_OK);
+    EXPLORE_CHECK(ceasei_load(&ran, RELAXED) == 1);
+    cease_group_free(group);
+}
+
+static void run_task(void)
+{
+    glue_run_task(0);
+}
+
+MODEL(bias_group_ends_elsewhere, .setup = worker_glue_two, .threads = {go_wait_free, run_task},
+      .check = worker_glue_end);
+
+/* It is stopped from a third side while its task ends. */
+static cease_error until_the_end(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_wait(ctx);
+}
+
+static void make_group(void)
+{
+    worker_glue_two();
+    worker_glue_as(0);
+    group = cease_group_new(cease_background(), NULL);
+    (void)cease_group_go(group, until_the_end, NULL);
+    worker_glue_as(-1);
+}
+
+static void wait_for_all(void)
+{
+    EXPLORE_CHECK(cease_group_wait(group) == CEASE_OK);
+}
+
+static void stop_all(void)
+{
+    EXPLORE_CHECK(cease_group_stop(group) == CEASE_OK);
+}
+
+static void free_group(void)
+{
+    cease_group_free(group);
+    worker_glue_end();
+}
+
+MODEL(bias_group_stop, .setup = make_group, .threads = {wait_for_all, run_task, stop_all},
+      .check = free_group);
