@@ -7,12 +7,15 @@
  * after the earliest deadline of all workers, and ends what is still there. A worker that works as it
  * should has been faster. With no deadline it sleeps for ever; the thread is made with the first.
  *
+ * While somebody hears reports it also looks for tasks that run too long (long_run.c).
+ *
  * `planned` is when it wakes. Who adds a deadline compares with it, without the lock, and rings only
  * if it is earlier. While the thread makes its plan, `planned` is "never", so that whoever adds one
  * meanwhile rings, and the thread plans again.
  */
 #include "base/panic.h"
 #include "runtime/aside.h"
+#include "runtime/long_run.h"
 #include "runtime/runtime.h"
 #include "runtime/virtual.h"
 
@@ -36,11 +39,13 @@ static struct {
 /* Runs what is overdue, and gives the earliest deadline that is left. Without the lock. Callbacks may
  * start tasks, so it counts as a plain thread that uses the runtime, and does nothing when that is
  * about to stop. */
-static int64_t run_overdue(int64_t now_ns)
+static int64_t run_overdue(int64_t now_ns, int64_t *ret_look_at_ns)
 {
+    *ret_look_at_ns = INT64_MAX;
     if (!ceasei_runtime_try_enter()) {
         return INT64_MAX;
     }
+    *ret_look_at_ns = ceasei_long_run_look(now_ns);
     int64_t earliest = INT64_MAX;
     for (unsigned shard = 1; shard <= ceasei_runtime.max; shard++) {
         int64_t next = cease_timers_next(shard).ns;
@@ -63,21 +68,24 @@ static void *monitor_main(void *arg)
         ceasei_store(&monitor.planned, INT64_MAX, SEQ_CST);
         pthread_mutex_unlock(&monitor.lock);
         int64_t now_ns = cease_now().ns;
-        int64_t earliest = run_overdue(now_ns);
+        int64_t look_at_ns, earliest = run_overdue(now_ns, &look_at_ns);
         pthread_mutex_lock(&monitor.lock);
         if (monitor.quit || monitor.is_rung) {
             continue;
         }
-        if (earliest == INT64_MAX) {
+        if (earliest == INT64_MAX && look_at_ns == INT64_MAX) {
             pthread_cond_wait(&monitor.bell, &monitor.lock);
             continue;
         }
-        int64_t until = (earliest > now_ns ? earliest : now_ns) + GRACE_NS;
+        int64_t until =
+            earliest == INT64_MAX ? INT64_MAX : (earliest > now_ns ? earliest : now_ns) + GRACE_NS;
+        until = look_at_ns < until ? look_at_ns : until;
         struct timespec ts = {until / 1000000000, until % 1000000000};
         ceasei_store(&monitor.planned, until, SEQ_CST);
         pthread_cond_clockwait(&monitor.bell, &monitor.lock, CLOCK_MONOTONIC, &ts);
     }
     pthread_mutex_unlock(&monitor.lock);
+    ceasei_long_run_end();
     cease_trim();
     ceasei_store(&monitor.is_gone, 1, RELEASE);
     return NULL;
@@ -89,6 +97,11 @@ void ceasei_monitor_notice(cease_time deadline)
         deadline.ns + GRACE_NS >= ceasei_load(&monitor.planned, SEQ_CST)) {
         return;
     }
+    ceasei_monitor_ring();
+}
+
+void ceasei_monitor_ring(void)
+{
     pthread_mutex_lock(&monitor.lock);
     monitor.is_rung = true;
     if (monitor.is_running) {

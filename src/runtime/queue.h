@@ -20,7 +20,7 @@ static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
     if (CEASE_UNLIKELY(w->switches == 0)) {
         return NULL;
     }
-    w->switches--;
+    ceasei_store(&w->switches, w->switches - 1, RELAXED);
     if (CEASE_UNLIKELY(ceasei_load(&w->inbox, RELAXED) != NULL)) {
         ceasei_queue_drain_inbox(w);
     }

@@ -25,6 +25,7 @@
  */
 #include "runtime/runtime.h"
 #include "runtime/bias.h"
+#include "runtime/long_run.h"
 
 #include "base/panic.h"
 #include "runtime/aside.h"
@@ -125,6 +126,11 @@ bool ceasei_runtime_report(const cease_report *report)
     return fn != NULL;
 }
 
+bool ceasei_runtime_reports(void)
+{
+    return ceasei_load(&report_to, RELAXED) != NULL;
+}
+
 static void hook_report(const cease_report *report)
 {
     (void)ceasei_runtime_report(report);
@@ -174,6 +180,8 @@ CEASE_PUBLIC void cease_set_report(cease_report_fn *fn)
     ceasei_store(&report_to, fn, RELEASE);
     if (ceasei_load(&ceasei_runtime.state, RELAXED) == IDLE) {
         hooks_without_workers();
+    } else {
+        ceasei_long_run_begin();
     }
     pthread_mutex_unlock(&life);
 }

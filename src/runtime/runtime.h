@@ -54,11 +54,16 @@ cease_error ceasei_runtime_start_worker(uint32_t index);
 /* Tells the function of cease_set_report; false when there is none. */
 bool ceasei_runtime_report(const cease_report *report);
 
+/* Whether there is one. */
+bool ceasei_runtime_reports(void);
+
 /* Whether no task lives. */
 bool ceasei_runtime_is_quiet(void);
 
 /* A deadline of a shard that a worker drives has become earlier. monitor.c */
 void ceasei_monitor_notice(cease_time deadline);
+/* The monitor makes a new plan; it is made if need be. */
+void ceasei_monitor_ring(void);
 /* Tells the monitor's thread to end, and says whether it has (or was never made). */
 bool ceasei_monitor_quit(void);
 /* After quit: waits for its end. */

@@ -384,6 +384,22 @@ void ceasei_stack_walk_stop(struct ceasei_stack_walk *walk)
     }
 }
 
+bool ceasei_stack_pin(struct ceasei_stack_walk *walk, const struct ceasei_task *task)
+{
+    uintptr_t at = (uintptr_t)task;
+    ceasei_lock(&pool.lock);
+    struct ceasei_arena *a = pool.arenas;
+    while (a && (at < (uintptr_t)a->base || at >= (uintptr_t)a->base + a->slots * pool.size)) {
+        a = a->next;
+    }
+    if (a) {
+        a->pins++;
+    }
+    ceasei_unlock(&pool.lock);
+    *walk = (struct ceasei_stack_walk){.arena = a, .begun = true};
+    return a != NULL;
+}
+
 /* ---- warm ones ------------------------------------------------------------------------------ */
 
 /* Under the lock: up to `count` from the shared list. */

@@ -71,6 +71,10 @@ size_t ceasei_stack_walk(struct ceasei_stack_walk *walk, struct ceasei_task **re
                          size_t max);
 void ceasei_stack_walk_stop(struct ceasei_stack_walk *walk);
 
+/* Keeps the memory of a task that may have ended, until ceasei_stack_walk_stop(). *walk is zero. False: it is gone. What is
+ * in there may be anything that a task can be, or zeroes. */
+bool ceasei_stack_pin(struct ceasei_stack_walk *walk, const struct ceasei_task *task);
+
 /* Unmaps everything. No stack is in use, no cache holds any. */
 void ceasei_stack_unmap(void);
 

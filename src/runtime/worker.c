@@ -23,6 +23,7 @@
  * thread so soon that spinning would have caught it.
  */
 #include "base/panic.h"
+#include "runtime/long_run.h"
 #include "runtime/runtime.h"
 #include "runtime/see.h"
 #include "runtime/virtual.h"
@@ -295,6 +296,7 @@ static void sleep_until_something(struct ceasei_worker *w)
     if (watching) {
         ceasei_store(&rt->watcher, 0, RELAXED);
     }
+    ceasei_long_run_begin();
     if (woken) {
         w->spin = cease_now().ns - since_ns < SPIN_WORTH_NS;
     }
@@ -309,7 +311,8 @@ static void look_around(struct ceasei_worker *w)
     if (CEASE_UNLIKELY(cease_callback_place() != NULL)) { /* a cheap call has not looked */
         cease_park_forbidden("cease_yield");
     }
-    w->switches = CEASEI_SWITCHES;
+    ceasei_store(&w->switches, CEASEI_SWITCHES, RELAXED);
+    ceasei_store(&w->looks, w->looks + 1, RELAXED);
     w->now_ms = (uint32_t)(now.ns / 1000000);
     if (CEASE_UNLIKELY(ceasei_load(&w->ask, RELAXED) != NULL)) {
         ceasei_see_answer(w);
@@ -337,6 +340,7 @@ void *ceasei_worker_main(void *arg)
     /* Before it can look idle: whoever takes an idle bit and finds no worker makes another one. */
     ceasei_store(&ceasei_runtime.workers[w->index], w, RELEASE);
     ceasei_worker_set_up(w);
+    ceasei_long_run_begin();
     while (!is_halted()) {
         look_around(w);
         struct ceasei_task *task =

@@ -50,6 +50,7 @@ struct ceasei_worker {
     struct ceasei_queue ready;
     struct ceasei_queue overflow;
     uint64_t order;     /* number of the next task that is queued */
+    uint32_t looks;     /* around, ever; this and switches are atomic: long_run.c looks */
     uint32_t switches;  /* left until maintenance */
     int32_t trust;      /* bias.c: whether a new lock is this worker\'s from its birth: >= 0 */
     uint32_t budget;    /* of the current task: operations left until it must let others run */

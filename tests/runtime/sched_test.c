@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* libc keeps the string for ever: that is not a leak. */
@@ -323,6 +324,73 @@ TEST(sched_channels_that_are_always_ready_let_others_run)
 TEST(sched_selects_that_are_always_ready_let_others_run)
 {
     with_one_always_ready(select_until);
+}
+
+/* It computes until somebody has been told of it. */
+static struct {
+    atomic_bool is_told;
+    const cease_place *place;
+    uint64_t task;
+    char text[128];
+} told;
+
+static void hear_of_long_runs(const cease_report *r)
+{
+    if (r->kind == CEASE_REPORT_LONG_RUN && !atomic_load(&told.is_told)) {
+        told.place = r->place;
+        told.task = r->task;
+        snprintf(told.text, sizeof told.text, "%s", r->text);
+        atomic_store(&told.is_told, true);
+    }
+}
+
+static cease_error compute_until_told(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    *(uint64_t *)arg = cease_task_id();
+    while (!atomic_load(&told.is_told)) {
+    }
+    return CEASE_OK;
+}
+
+static void compute_and_be_told(void)
+{
+    uint64_t id = 0;
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    CHECK_OK(cease_group_go(g, compute_until_told, &id));
+    int line = __LINE__ - 1;
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+    CHECK_EQ(told.task, id);
+    CHECK_EQ(told.place->line, line);
+    CHECK_STR(told.place->function, "compute_and_be_told");
+    CHECK(strstr(told.text, "without parking"));
+    atomic_store(&told.is_told, false);
+}
+
+TEST(sched_a_task_that_runs_long_is_reported_with_its_place)
+{
+    use_workers("1");
+    cease_set_report(hear_of_long_runs);
+    compute_and_be_told();
+    in_task(yield_once, NULL); /* the worker has slept, and wakes again */
+    compute_and_be_told();
+    cease_set_report(NULL);
+}
+
+static cease_error tell_while_it_computes(cease_ctx *ctx, void *arg)
+{
+    cease_set_report(hear_of_long_runs); /* looks begin while all this goes on */
+    return compute_until_told(ctx, arg);
+}
+
+TEST(sched_a_task_that_runs_long_is_reported_to_who_comes_later)
+{
+    use_workers("1");
+    uint64_t id = 0;
+    in_task(tell_while_it_computes, &id);
+    CHECK_EQ(told.task, id);
+    cease_set_report(NULL);
 }
 
 /* A new task behind one that computes: an idle worker must come and take it. */
