@@ -40,6 +40,7 @@ typedef enum cease_report_kind {
     CEASE_REPORT_DEADLOCK,     /* everything waits and nothing can wake it                    */
     CEASE_REPORT_DEPTH,        /* a context is wrapped again and again                        */
     CEASE_REPORT_LEAK,         /* a context never ended, a task never joined                  */
+    CEASE_REPORT_STACK,        /* at exit, under CEASE_DEBUG: how deep tasks of a place went  */
 } cease_report_kind;
 
 typedef struct cease_report {

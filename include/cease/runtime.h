@@ -15,7 +15,9 @@
  * with K or M; rounded up to whole pages, from 64K to 64M), CEASE_SEGV=0 (leave SIGSEGV alone).
  * They win over cease_runtime_configure. CEASE_DEBUG=1 reports tasks that live when the process exits, by
  * the place that started them, as it does for contexts (cease/context.h); it ends the process when a
- * task returns with a mutex (cease/sync.h), or waits where nothing may (cease/nopark.h).
+ * task returns with a mutex (cease/sync.h), or waits where nothing may (cease/nopark.h). It measures how deep
+ * the tasks of each place go in their stacks: the report function is told at exit
+ * (CEASE_REPORT_STACK), or with CEASE_DEBUG=stack stderr.
  */
 #ifndef CEASE_RUNTIME_H
 #define CEASE_RUNTIME_H
@@ -84,7 +86,8 @@ CEASE_PUBLIC cease_error cease_runtime_stop(void);
 CEASE_PUBLIC void cease_runtime_count(struct cease_runtime_counts *ret);
 
 /* Sets who hears reports (see cease_report in cease/hooks.h): a task that runs for long without
- * parking, a context wrapped too deep, leaks. NULL, the default, is silence. `fn` may be called on
+ * parking (100 ms; only looked for while `fn` is set), a context wrapped too deep, leaks. NULL, the
+ * default, is silence. `fn` may be called on
  * any thread and must not park.
  *
  * Parks: no

@@ -276,7 +276,11 @@ static void at_exit(void)
 {
     struct ceasei_runtime *rt = &ceasei_runtime;
     int64_t left_ns = EXIT_NS;
-    if (rt->forked || ceasei_load(&rt->state, SEQ_CST) != RUNNING) {
+    if (rt->forked) {
+        return;
+    }
+    if (ceasei_load(&rt->state, SEQ_CST) != RUNNING) {
+        ceasei_stack_depth_exit();
         return;
     }
     ceasei_store(&rt->halt, CEASEI_HALT_NOW, SEQ_CST);
@@ -298,6 +302,7 @@ static void at_exit(void)
         }
     }
     ceasei_see_exit();
+    ceasei_stack_depth_exit();
     while (!ceasei_monitor_quit() && nap(&left_ns)) {
     }
     if (ceasei_monitor_quit()) {

@@ -76,6 +76,10 @@ void ceasei_poller_unmap(void);
 /* Cores that this process may use: affinity and cgroup quota. cpus.c */
 unsigned ceasei_cpus_usable(void);
 
+/* Under CEASE_DEBUG: a task has returned, and stands on its stack; the process ends. stack_depth.c */
+void ceasei_stack_depth_end(struct ceasei_task *task);
+void ceasei_stack_depth_exit(void);
+
 /* Explains stack overflows. overflow.c */
 void ceasei_overflow_install(void);
 void ceasei_overflow_remove(void);

@@ -177,6 +177,9 @@ void ceasei_sched_main(void)
     ceasei_trace(CEASEI_TRACE_BEGIN, self, self->place);
     cease_error result = self->fn(self->ctx, self->arg);
     ceasei_trace(CEASEI_TRACE_END, self, NULL);
+    if (CEASE_UNLIKELY(ceasei_rt_debug)) {
+        ceasei_stack_depth_end(self);
+    }
     if (CEASE_UNLIKELY(self->held != NULL)) {
         ceasei_task_holds(self);
     }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -170,6 +171,87 @@ static cease_error one_after_the_other(cease_ctx *ctx, void *arg)
     cease_runtime_count(&c);
     CHECK(c.stacks <= 3);
     return CEASE_OK;
+}
+
+/* Only one byte of each frame is touched: what is stepped over must not be more than the guard. */
+static __attribute__((noinline)) unsigned step(unsigned depth)
+{
+    volatile unsigned char frame[40 << 10];
+    frame[0] = (unsigned char)depth;
+    return depth == UINT32_MAX ? 0 : step(depth + 1) + frame[0];
+}
+
+static cease_error take_big_steps(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    CHECK(step(0) != 1);
+    return CEASE_OK;
+}
+
+TEST_ABORTS(stack_overflow_by_frames_of_many_pages_is_caught, "stack overflow in task")
+{
+    if (somebody_takes_segv()) {
+        SKIP("a sanitizer takes SIGSEGV");
+    }
+    in_task(take_big_steps, NULL);
+}
+
+/* ---- marks ---------------------------------------------------------------------------------- */
+
+/* Under CEASE_DEBUG, in a process of its own: one place whose tasks go deep, another one whose do not, each with
+ * stacks that the other has used. */
+static void leave_marks(void)
+{
+    for (int i = 0; i < 3; i++) {
+        cease_group *g = cease_group_new(cease_background(), NULL);
+        size_t deep = 100 << 10, shallow = 2 << 10;
+        CHECK_OK(cease_group_go(g, use, &deep));
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+        in_task(use, &shallow);
+    }
+}
+
+TEST(stack_marks_say_how_deep_the_tasks_of_a_place_went)
+{
+    if (getenv("STACK_MARKS")) {
+        leave_marks();
+        exit(0);
+    }
+    if (somebody_takes_segv() || getenv("HARNESS_EMULATOR")) {
+        SKIP("a sanitizer minds looking at stacks; an emulator does not run a child");
+    }
+    char self[512], command[800], line[256];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    CHECK(n > 0);
+    self[n] = '\0';
+    snprintf(command, sizeof command,
+             "STACK_MARKS=1 CEASE_DEBUG=stack %s -v "
+             "stack_marks_say_how_deep_the_tasks_of_a_place_went 2>&1",
+             self);
+    FILE *out = popen(command, "re");
+    CHECK(out != NULL);
+    unsigned deep = 0, shallow = 0, tasks;
+    while (fgets(line, sizeof line, out)) {
+        const char *at = strstr(line, "leave_marks: ");
+        if (at) {
+            CHECK_EQ(
+                sscanf(at, "leave_marks: %u tasks started here used at most %u of", &tasks, &deep),
+                2);
+            CHECK_EQ(tasks, 3);
+        }
+        at = strstr(line, "in_task: ");
+        if (at) {
+            CHECK_EQ(
+                sscanf(at, "in_task: %u tasks started here used at most %u of", &tasks, &shallow),
+                2);
+            CHECK_EQ(tasks, 3);
+        }
+    }
+    CHECK(pclose(out) >= 0);
+    CHECK(deep >= 80 && deep < 120);
+    CHECK(shallow >= 2 && shallow < 20);
 }
 
 TEST(stack_of_a_task_that_has_ended_is_used_by_the_next)
