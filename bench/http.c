@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * http.c: the server of http_hello, and with BENCH_HTTP2 of h2_hello: 13 bytes, a fresh context with a timeout of 1 s for every request.
- * Prints its port, serves until its standard input ends.
+ * http.c: the server of the http_ benches, and with BENCH_HTTP2 of h2_hello: 13 bytes, a fresh context with
+ * a timeout of 1 s for every request; under /article the article's shape: besides that a value, a task that
+ * asks a backend, and a wait for its answer or the context's end. Prints its port, serves until its
+ * standard input ends.
  */
 #include <cease/cease.h>
 #include <cease/http.h>
@@ -23,6 +25,35 @@ static cease_error hello(cease_ctx *ctx, cease_http_request *req, cease_http_res
     (void)arg;
     cease_http_response_header(res, "Content-Type", "text/plain");
     return cease_http_response_write(ctx, res, "Hello, world\n", 13);
+}
+
+static cease_key user_ip = CEASE_KEY("user_ip");
+
+/* What a search would do: looks at whom it is for, answers. */
+static cease_error backend(cease_ctx *ctx, void *arg)
+{
+    const char *answer = cease_value(ctx, &user_ip) ? "Hello, world\n" : "";
+    cease_error e = cease_chan_send(ctx, arg, &answer);
+    cease_chan_unref(arg);
+    return e;
+}
+
+static cease_error article(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                           void *arg)
+{
+    const char *answer = NULL;
+    (void)req;
+    CEASE_AUTO_END cease_canceler *end = NULL;
+    cease_ctx *limited = cease_with_timeout(ctx, cease_sec(1), &end);
+    CEASE_AUTO_UNREF cease_ctx *with = cease_with_value(limited, &user_ip, &user_ip);
+    cease_chan *answers = cease_chan_new(sizeof answer, 1);
+    cease_error e = cease_go(with, backend, cease_chan_ref(answers));
+    if (e != CEASE_OK)
+        cease_chan_unref(answers);
+    if (e == CEASE_OK)
+        e = cease_chan_recv(with, answers, &answer); /* or the context's end */
+    cease_chan_unref(answers);
+    return e == CEASE_OK ? hello(with, req, res, arg) : e;
 }
 
 static void *wait_for_end(void *unused)
@@ -52,6 +83,8 @@ int main(void)
 #ifdef BENCH_HTTP2
     need(cease_http2_enable(server, NULL), "cease_http2_enable");
 #endif
+    need(cease_http_server_route(server, "GET", "/article", article, NULL),
+         "cease_http_server_route");
     cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
     cease_listener *listener;
     need(cease_listen(ctx, "127.0.0.1:0", NULL, &listener), "cease_listen");

@@ -3,14 +3,20 @@
  * load.c: asks a server for the same small thing over many keep-alive connections, each as soon as it
  * has its answer, and says what that cost the server.
  *
- *     load PORT PID CONNECTIONS REQUESTS
+ *     load PORT PID CONNECTIONS REQUESTS [PATH]
  *
  * Prints user and system time of process PID for one request, in ns, then the median and the 99th
  * percentile of the latency. Every response is checked: 200, and as long as the first one.
+ *
+ *     load PORT PID CONNECTIONS idle
+ *
+ * Asks once over each connection, all at once, and then leaves them open: prints by how many bytes, for
+ * one connection, the resident memory and page tables of process PID have grown.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static char request[256];
+static size_t request_size;
 
 struct connection {
     int fd;
@@ -54,7 +61,7 @@ static void ask(struct connection *c)
     started++;
     c->filled = 0;
     c->sent_ns = read_clock(CLOCK_MONOTONIC);
-    if (write(c->fd, request, sizeof request - 1) != sizeof request - 1)
+    if (write(c->fd, request, request_size) != (ssize_t)request_size)
         fail("write");
 }
 
@@ -128,16 +135,52 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Resident memory and page tables of a process, in bytes. */
+static double memory_of(int pid)
+{
+    char path[64], line[256];
+    double kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *status = fopen(path, "r");
+    if (!status)
+        fail(path);
+    while (fgets(line, sizeof line, status))
+        if (strncmp(line, "VmRSS:", 6) == 0 || strncmp(line, "VmPTE:", 6) == 0)
+            kib += strtod(line + 6, NULL);
+    fclose(status);
+    return kib * 1024;
+}
+
+/* One connection asks and goes, so that what is made once is there; then all of them. */
+static double idle_bytes(uint16_t port, int pid, struct connection *connections, int count)
+{
+    open_connection(&connections[0], port);
+    run(connections, 1, 1);
+    close(connections[0].fd);
+    sleep(1);
+    double before = memory_of(pid);
+    for (int i = 0; i < count; i++)
+        open_connection(&connections[i], port);
+    run(connections, count, (uint64_t)(unsigned)count);
+    sleep(2); /* what is given back late is given back */
+    return (memory_of(pid) - before) / count;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: load PORT PID CONNECTIONS REQUESTS\n");
+    if (argc < 5) {
+        fprintf(stderr, "usage: load PORT PID CONNECTIONS (REQUESTS [PATH] | idle)\n");
         return 2;
     }
-    int count = atoi(argv[3]);
-    uint64_t requests = strtoull(argv[4], NULL, 10);
+    uint16_t port = (uint16_t)atoi(argv[1]);
+    int pid = atoi(argv[2]), count = atoi(argv[3]);
+    bool idle = strcmp(argv[4], "idle") == 0;
+    uint64_t requests = idle ? (uint64_t)(unsigned)count : (uint64_t)strtoull(argv[4], NULL, 10);
+    request_size =
+        (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                         argc > 5 ? argv[5] : "/");
     clockid_t server;
-    errno = clock_getcpuclockid(atoi(argv[2]), &server);
+    errno = clock_getcpuclockid(pid, &server);
     if (errno != 0)
         fail("clock_getcpuclockid");
     epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -145,8 +188,12 @@ int main(int argc, char **argv)
     latencies_ns = calloc(requests, sizeof *latencies_ns);
     if (epoll < 0 || !connections || !latencies_ns)
         fail("start");
+    if (idle) {
+        printf("%.1f\n", idle_bytes(port, pid, connections, count));
+        return 0;
+    }
     for (int i = 0; i < count; i++)
-        open_connection(&connections[i], (uint16_t)atoi(argv[1]));
+        open_connection(&connections[i], port);
     run(connections, count, requests / 10 + 1); /* warm */
     int64_t before = read_clock(server);
     run(connections, count, requests);

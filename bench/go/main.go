@@ -418,6 +418,8 @@ func measure(fn func(int)) float64 {
 	return figures[rounds/2]
 }
 
+const userIP key = 7
+
 // Serves HTTP/1.1, or HTTP/2 without TLS (h2c).
 func serve(h2c bool) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -434,7 +436,27 @@ func serve(h2c bool) {
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, "Hello, world\n")
 	}
-	server := &http.Server{Handler: http.HandlerFunc(handler)}
+	article := func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		ctx = context.WithValue(ctx, userIP, "127.0.0.1")
+		answers := make(chan string, 1)
+		go func() {
+			if ctx.Value(userIP) != nil {
+				answers <- "Hello, world\n"
+			}
+		}()
+		select {
+		case <-ctx.Done():
+		case answer := <-answers:
+			w.Header().Set("Content-Type", "text/plain")
+			io.WriteString(w, answer)
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", handler)
+	mux.HandleFunc("/article", article)
+	server := &http.Server{Handler: mux}
 	if h2c {
 		server.Protocols = new(http.Protocols)
 		server.Protocols.SetUnencryptedHTTP2(true)
