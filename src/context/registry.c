@@ -85,6 +85,7 @@ struct ceasei_list *ceasei_leave_contended(struct ceasei_node *up, bool long_, u
         self->contended = up;
         self->contended_count = 0;
     }
+    /* not taken: one of them: it takes threads that meet at the lock again and again */
     if ((++self->contended_count != CONTENDED_MAX && !long_) || ceasei_list_at(up, 1) != NULL)
         return list;
     ceasei_unlock(&list->lock);
