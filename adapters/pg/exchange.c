@@ -511,7 +511,10 @@ cease_error ceasei_pg_rollback(cease_ctx *parent, cease_pg *db)
         return CEASE_OK;
     cease_canceler *stop;
     cease_ctx *grace = cease_with_grace(parent, db->cancel_max, &stop);
-    cease_error e = ceasei_pg_command(grace, db, "ROLLBACK");
+    cease_error e;
+    do { /* again: what is left of statement_timeout cannot be set in a failed transaction, and may hit this too */
+        e = ceasei_pg_command(grace, db, "ROLLBACK");
+    } while (e != CEASE_OK && db->conn && !cease_done(grace));
     if (e != CEASE_OK && db->conn)
         e = ceasei_pg_break(db, "the server did not roll back");
     cease_end(stop);
