@@ -142,7 +142,7 @@ def foreign_html_is_filtered_again():
 
 
 @case
-def time_and_address_go_with_the_request():
+def time_address_and_trace_go_with_the_request():
     stub = Stub(results())
     front = Place().server("--backend", "far=" + stub.url)
     front.json("/search?q=a%20b%26c&timeout=1500ms")
@@ -151,6 +151,11 @@ def time_and_address_go_with_the_request():
     check(head.startswith("GET /search?format=json&q=a%20b%26c HTTP/1.1\r\n"), head)
     check(0 < int(lines["X-Request-Timeout-Ms"]) < 1500, lines)
     check(lines["X-Forwarded-For"] == "127.0.0.1" and lines["X-Search-Hops"] == "1", lines)
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    front.get("/search?q=a&format=json", {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "tracestate": "vendor=1"})
+    lines = dict(line.split(": ", 1) for line in stub.requests[1].split("\r\n")[1:] if line)
+    lines = {k.lower(): v for k, v in lines.items()}
+    check(lines["traceparent"].split("-")[1] == trace and lines["tracestate"] == "vendor=1", "the trace goes on:", lines)
     front.stop()
     stub.close()
 
