@@ -25,11 +25,11 @@ void explore_unlock(const struct explore_site *site, uint32_t *word);
 #define ceasei_lock(l)      explore_lock(EXPLORE_SITE(#l), &(l)->word)
 #define ceasei_unlock(l)    explore_unlock(EXPLORE_SITE(#l), &(l)->word)
 #define ceasei_lock_held(l) (ceasei_load(&(l)->word, SEQ_CST) != 0)
-#define ceasei_lock_told(l)                             \
-    (__extension__({                                    \
-        bool explore_held_ = ceasei_lock_held(l);       \
-        explore_lock(EXPLORE_SITE(#l), &(l)->word);     \
-        explore_held_ ? LOCK_AFTER_WAIT : LOCK_AT_ONCE; \
+#define ceasei_lock_told(l)                                                      \
+    (__extension__({                                                             \
+        bool explore_held_ = ceasei_lock_held(l);                                \
+        explore_lock(EXPLORE_SITE(#l), &(l)->word);                              \
+        (enum ceasei_lock_wait)(explore_held_ ? LOCK_AFTER_WAIT : LOCK_AT_ONCE); \
     }))
 
 #endif
