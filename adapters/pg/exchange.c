@@ -255,7 +255,7 @@ static cease_error read_away(cease_ctx *ctx, struct ceasei_pg_exchange *x)
 static cease_error receive(cease_ctx *ctx, struct ceasei_pg_exchange *x)
 {
     while (!x->finished) {
-        if (x->copying && x->copy && !x->discard)
+        if (x->copying && x->copy && !x->discard && x->error == CEASE_OK)
             return CEASE_OK;
         cease_error e = x->copying ? read_away(ctx, x) : await(ctx, x->db->conn);
         if (e != CEASE_OK)
