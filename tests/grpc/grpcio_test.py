@@ -55,7 +55,7 @@ class Server:
 
     def wait_for(self, text):
         with self.more:
-            self.more.wait_for(lambda: self.ended or any(text in line for line in self.log))
+            self.more.wait_for(lambda: self.ended or any(text in line for line in self.log), timeout=60)
             return next((line for line in self.log if text in line), None)
 
     def stop(self):
@@ -119,7 +119,7 @@ def their_client(path):
         check('a talk begins', next(call) == b'again')
         call.cancel()
         check('a cancel reaches the handler with its code',
-              server.wait_for(b'/test.Echo/Chat 499 the client reset the stream: CANCEL') is not None)
+              server.wait_for(b'/test.Echo/Chat 499 the client reset the stream: CANCEL') is not None, server.log)
     code, out = server.stop()
     check('SIGTERM ends our server with nothing left', code == 0, out)
 
