@@ -215,12 +215,20 @@ static void cancel_call(const struct ceasei_h2_stream *s, cease_canceler *stop)
     if (s->by_peer) {
         cease_cancel_cause(stop, s->code != 0 ? (int)s->code : CEASE_EPEERGONE,
                            "the client reset the stream: %s", ceasei_h2_code_name(s->code));
-    } else if (s->session->dead) {
+    } else if (s->session->dead || !s->closed) { /* with its connection */
         cease_cancel_cause(stop, CEASE_EPEERGONE, "the client went away");
     } else {
         cease_cancel_cause(stop, s->code != 0 ? (int)s->code : CEASE_EPEERGONE,
                            "the stream has ended: %s", ceasei_h2_code_name(s->code));
     }
+}
+
+void ceasei_h2_call_say_end(struct ceasei_h2_call *call, cease_canceler *stop)
+{
+    ceasei_h2_conn_lock(call->conn);
+    struct ceasei_h2_stream *s = call->s; /* stays, and stays as it is: it has ended */
+    pthread_mutex_unlock(&call->conn->lock);
+    cancel_call(s, stop);
 }
 
 /* Under the lock, which is given back for each cancel. */

@@ -124,6 +124,10 @@ void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code);
 /* From now on `stop` is cancelled when the stream ends before its time. NULL: not any more. */
 void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop);
 
+/* Cancels with why the stream has ended: for who learns of it by an error before the guard has cancelled, so that
+ * whoever is first says the same. */
+void ceasei_h2_call_say_end(struct ceasei_h2_call *call, cease_canceler *stop);
+
 /* Waits for the head (client). */
 cease_error ceasei_h2_call_wait(cease_ctx *ctx, struct ceasei_h2_call *call);
 /* Reads the body: CEASE_EOF at its end, CEASE_ECONNRESET when the stream was ended before. */

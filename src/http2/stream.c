@@ -155,7 +155,7 @@ static cease_error carry_read(cease_ctx *ctx, struct ceasei_http_exchange *x, vo
         e = s->seam->body_end(ctx, stop, e);
     }
     if (e == CEASE_ECONNRESET || e == CEASE_EPIPE) {
-        cease_cancel_cause(x->stop, CEASE_EPEERGONE, "the client went away");
+        ceasei_h2_call_say_end(s->call, x->stop);
         return CEASE_EPEERGONE;
     }
     return e;
@@ -278,6 +278,9 @@ static cease_error carry_send(cease_ctx *ctx, struct ceasei_http_exchange *x,
         e = send_piece(ctx, s, part->head, head_only ? NULL : &piece);
     }
     *ret_taken = s->call->s->out_taken - before;
+    if (e == CEASE_ECONNRESET || e == CEASE_EPIPE) {
+        ceasei_h2_call_say_end(s->call, x->stop);
+    }
     return e;
 }
 

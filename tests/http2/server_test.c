@@ -349,6 +349,53 @@ TEST(body_cutOffByAReset_isToldToItsReader)
     rig_stop(&r);
 }
 
+/* Sends back at once what comes. */
+static cease_error talk(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                        void *arg)
+{
+    char buf[16];
+    size_t n = 0;
+    cease_error e;
+    (void)arg;
+    while ((e = cease_http_request_read(ctx, req, buf, sizeof buf, &n)) == CEASE_OK) {
+        e = cease_http_response_write(ctx, res, buf, n);
+        if (e == CEASE_OK) {
+            e = cease_http_response_flush(ctx, res);
+        }
+        if (e != CEASE_OK) {
+            return e;
+        }
+    }
+    return e == CEASE_EOF ? CEASE_OK : e;
+}
+
+/* The handler's read and the guard both learn of the reset, and either may be first. */
+TEST(body_cutOffByAReset_saysTheCodeWhoeverNoticesFirst)
+{
+    struct rig r;
+    struct peer p;
+    begin_opts(&r, NULL, NULL);
+    CHECK_OK(cease_http_server_route(r.server, "POST", "/talk", talk, NULL));
+    rig_start(&r);
+    peer_open(&p, &r);
+    for (int i = 0; i < 300; i++) {
+        uint32_t id = (uint32_t)(1 + 2 * i);
+        wire_request(&p.out, id, "POST", "/talk", 0);
+        wire_frame(&p.out, WIRE_DATA, 0, id, "again", 5);
+        peer_flush(&p);
+        struct wire_frame f =
+            peer_wait(&p, WIRE_DATA, id); /* its reader waits for more, or is about to */
+        CHECK_EQ(f.size, 5);
+        wire_u32(&p.out, WIRE_RST_STREAM, id, 8);
+        peer_flush(&p);
+        struct rig_log l = rig_logged(&r, i + 1);
+        CHECK_EQ(l.cause_code, 8);
+        CHECK_STR(l.cause_text, "the client reset the stream: CANCEL");
+    }
+    peer_close(&p);
+    rig_stop(&r);
+}
+
 static void request_with(struct peer *p, const char *path, const char *name, const char *value,
                          const char *more)
 {
