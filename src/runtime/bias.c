@@ -35,10 +35,9 @@ void ceasei_bias_set_up(void)
     ceasei_store(&is_possible, works, RELAXED);
 }
 
-/* Returns when every thread of this process has passed a full fence since the call. */
+/* Returns when every thread of this process, this one included, has passed a full fence since the call. */
 static void fence_all(void)
 {
-    ceasei_fence(SEQ_CST);
     if (!is_child && syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) != 0) {
         ceasei_panic_at(NULL, 0, NULL,
                         "the system call membarrier was allowed when the first task started and "
