@@ -26,6 +26,7 @@ void cease_nopark_end(cease_nopark *scope)
         return;
     struct ceasei_thread *self = ceasei_thread_self();
     if (self->callback != scope->place_ || !self->callback_is_scope)
+        /* not taken: a scope that has begun has a place */
         ceasei_panic(scope->place_,
                      "cease_nopark_end: the scope that begins here is not the one that "
                      "began last on this thread");
@@ -38,10 +39,12 @@ void cease_park_forbidden(const char *function)
 {
     const struct ceasei_thread *self = ceasei_thread_self();
     if (self->callback_is_scope)
+        /* not taken: whoever forbids parking has a place */
         ceasei_panic(self->callback,
                      "%s parks inside the scope that begins here, in which nothing may "
                      "(cease_nopark_begin)",
                      function);
+    /* not taken: the same */
     ceasei_panic(self->callback,
                  "%s inside a callback of a context: the callback that was added here "
                  "parks; callbacks must not",

@@ -180,6 +180,7 @@ static bool serve(struct ceasei_http1 *h)
 static void refuse(struct ceasei_http1 *h, int status)
 {
     h->head.minor = 1;
+    h->head.close = true; /* whatever of it could be read */
     h->body = CEASEI_BODY_NONE;
     h->expects = false;
     ceasei_http_exchange_refuse(&h->x, status,

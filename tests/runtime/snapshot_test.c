@@ -487,12 +487,13 @@ static int run_child(void)
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     CHECK(n > 0);
     self[n] = '\0';
-    char command[800];
+    char command[1200];
+    const char *emulator = getenv("HARNESS_EMULATOR");
     snprintf(
         command, sizeof command,
-        "SNAPSHOT_LEAK=1 CEASE_DEBUG=1 %s -v snapshot_at_exit_reports_tasks_that_live 2>&1 |"
+        "SNAPSHOT_LEAK=1 CEASE_DEBUG=1 %s %s -v snapshot_at_exit_reports_tasks_that_live 2>&1 |"
         " grep -q 'snapshot_test.c:[0-9]*: leak_tasks: 3 tasks were started here and never ended'",
-        self);
+        emulator ? emulator : "", self);
     return system(command);
 }
 
