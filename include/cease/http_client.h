@@ -69,6 +69,12 @@ typedef struct cease_http_tls {
     bool duplex;                    /* one task may read while another writes */
     /* Says that nothing more will be written. For a server; a client may leave it NULL. */
     cease_error (*shutdown)(cease_ctx *ctx, void *session);
+    /* The protocol that both sides have agreed on (ALPN), such as "h2", valid as long as the session; NULL:
+     * none. Optional. */
+    const char *(*alpn)(void *session);
+    /* The subject of the certificate that the peer has proved to have, valid as long as the session; NULL:
+     * it has shown none. Optional. */
+    const char *(*subject)(void *session);
 } cease_http_tls;
 
 /* redirect_max for a client that follows none. */

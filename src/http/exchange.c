@@ -32,6 +32,7 @@ void ceasei_http_exchange_init(struct ceasei_http_exchange *x,
     x->run = run;
     x->server = run->server;
     x->conn = conn;
+    x->session = NULL;
     x->stop = NULL;
     x->route = NULL;
     x->peer[0] = '\0';

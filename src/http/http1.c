@@ -44,6 +44,7 @@ static bool begin(struct ceasei_http1 *h, struct ceasei_http_connection *c)
 {
     size_t head_max = c->run->server->opts.head_max;
     ceasei_http_exchange_init(&h->x, &carrier, c->run, c->conn);
+    h->x.session = c->session;
     h->connection = c;
     h->heap = NULL;
     h->in = h->in_memory;

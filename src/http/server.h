@@ -166,6 +166,7 @@ struct ceasei_http_exchange {
     struct ceasei_http_run *run;
     cease_http_server *server;
     cease_conn *conn; /* for the peer's address only */
+    void *session;    /* of the run's TLS, for what it knows of the peer; NULL: plain */
     struct ceasei_http_head *head;
     char *text;
     char *scratch; /* for the decoded path and parameters: 2 * (path_size + 32) bytes */

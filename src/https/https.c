@@ -53,6 +53,11 @@ static bool is_pending(void *session)
     return cease_tls_pending((const cease_tls *)session);
 }
 
+static const char *agreed_protocol(void *session)
+{
+    return cease_tls_alpn((const cease_tls *)session);
+}
+
 static void close_session(void *session)
 {
     cease_tls_close((cease_tls *)session);
@@ -66,7 +71,8 @@ const cease_http_tls *cease_https(void)
                                          .write = write_session,
                                          .pending = is_pending,
                                          .close = close_session,
-                                         .duplex = true};
+                                         .duplex = true,
+                                         .alpn = agreed_protocol};
     return &table;
 }
 
@@ -78,6 +84,8 @@ const cease_http_tls *cease_https_server(void)
                                          .write = write_session,
                                          .pending = is_pending,
                                          .close = close_session,
-                                         .shutdown = shut_session};
+                                         .duplex = true,
+                                         .shutdown = shut_session,
+                                         .alpn = agreed_protocol};
     return &table;
 }
