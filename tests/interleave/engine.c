@@ -556,7 +556,7 @@ static void on_crash(int number)
     explore_fail("crash: %s", names[number]);
 }
 
-/* A thread that goes on for seconds without a step will not come to one. */
+/* A thread that goes on for seconds of processor time without a step will not come to one. */
 static void on_alarm(int number)
 {
     (void)number;
@@ -577,9 +577,10 @@ static void catch_signals(void)
     for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
         sigaction(crashes[i], &action, NULL);
     action.sa_handler = on_alarm;
-    sigaction(SIGALRM, &action, NULL);
+    action.sa_flags |= SA_RESTART;
+    sigaction(SIGPROF, &action, NULL);
     struct itimerval every = {{10, 0}, {10, 0}};
-    setitimer(ITIMER_REAL, &every, NULL);
+    setitimer(ITIMER_PROF, &every, NULL);
 }
 
 void engine_init(void)

@@ -182,6 +182,8 @@ void report_trace(void);
 void report_replay(char *ret, size_t size);
 int report_parse(const char *replay, struct node *nodes, int max);
 const char *report_place(const void *where, bool where_is_site);
+/* The message with names in place of addresses. */
+void report_named(const char *message, char *ret, size_t size);
 
 static inline void past_join(struct past *a, const struct past *b)
 {

@@ -43,9 +43,10 @@ static void say(const struct explore_model *model, const char *how, const struct
 static void show_failure(const struct explore_model *model, const struct options *o,
                          const struct result *r)
 {
-    char replay[2048];
+    char replay[2048], message[1024];
     report_replay(replay, sizeof replay);
-    printf("  %s\n", r->message);
+    report_named(r->message, message, sizeof message);
+    printf("  %s\n", message);
     report_trace();
     printf("  again: --model=%s%s --replay=%s", model->name, o->tso ? " --tso" : "", replay);
     if (o->bug)
@@ -78,6 +79,18 @@ static bool run(const struct explore_model *model, struct options o, const char 
     return right && !ret->failed;
 }
 
+/* What was just found fails again, in the same way, when its steps are repeated. */
+static bool repeats(const struct explore_model *model, struct options o, const struct result *found)
+{
+    char replay[2048];
+    struct result again;
+    report_replay(replay, sizeof replay);
+    o.mode = MODE_REPLAY;
+    o.replay = replay;
+    engine_explore(model, &o, &again);
+    return again.failed && strcmp(again.message, found->message) == 0;
+}
+
 static void run_memory_model(const struct explore_model *model, bool tso)
 {
     const char *expected = tso ? model->tso_fails : model->sc_fails;
@@ -85,6 +98,10 @@ static void run_memory_model(const struct explore_model *model, bool tso)
     struct options o = {.mode = MODE_FULL, .tso = tso, .executions_max = limit_full};
     bool quiet = run(model, o, tso ? "full tso" : "full sc", expected, &r);
     bool ok = quiet || (expected && r.failed);
+    if (ok && expected && !repeats(model, o, &r)) {
+        printf("%-30s NOT REPEATED: %s\n", model->name, r.message);
+        ok = false;
+    }
     if (quiet && !expected && !r.complete) {
         o.mode = MODE_BOUNDED;
         o.preemptions_max = is_long ? 3 : 2;
@@ -112,18 +129,6 @@ static bool finds(const struct explore_model *model, struct options o, struct re
     engine_explore(model, &o, ret);
     ret->executions += before;
     return ret->failed;
-}
-
-/* What was just found fails again, in the same way, when its steps are repeated. */
-static bool repeats(const struct explore_model *model, struct options o, const struct result *found)
-{
-    char replay[2048];
-    struct result again;
-    report_replay(replay, sizeof replay);
-    o.mode = MODE_REPLAY;
-    o.replay = replay;
-    engine_explore(model, &o, &again);
-    return again.failed && strcmp(again.message, found->message) == 0;
 }
 
 static void run_seeds(const struct explore_model *model)

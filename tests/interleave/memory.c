@@ -154,8 +154,13 @@ static void race(uintptr_t addr, const struct access *a, const char *what, int o
     char here[200], there[200];
     snprintf(here, sizeof here, "%s", report_place(a->where, a->is_site));
     snprintf(there, sizeof there, "%s", report_place(where, is_site));
-    if (E->ignored_race && (strstr(here, E->ignored_race) || strstr(there, E->ignored_race)))
-        return;
+    if (E->ignored_race) {
+        char places[2 * 200 + 2], names[1024];
+        snprintf(places, sizeof places, "%s %s", here, there);
+        report_named(places, names, sizeof names);
+        if (strstr(names, E->ignored_race))
+            return;
+    }
     explore_fail("race: thread %d %s%s at %s; thread %d %s at %s; nothing orders the two (%p)",
                  a->thread, a->atomic ? "atomically " : "", a->write ? "writes" : "reads", here,
                  other, what, there, (void *)addr);

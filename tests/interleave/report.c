@@ -4,6 +4,11 @@
  *
  * The string is the list of who took each step: "0*5,1*3,f0,1" is five steps of thread 0, three of
  * thread 1, one entry out of thread 0's store buffer, one step of thread 1.
+ *
+ * A message says places in the code as addresses. What it says must follow from the steps alone, since
+ * a failure is told by it from another one; names come from another program, which can fail to answer
+ * (a signal that cut its answer short made repeated failures look different). So they are put in when
+ * the message is shown.
  */
 #include "engine.h"
 
@@ -20,8 +25,11 @@ const char *explore_file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* How a place in the code stands in a message, until somebody is to read it. */
+#define PC "pc 0x"
+
 /* One line of the output of addr2line for the call before `pc`. Empty: none is installed. */
-static void ask_addr2line(const void *pc, char *ret, size_t size)
+static void ask_addr2line(unsigned long pc, char *ret, size_t size)
 {
     char exe[256], command[400];
     ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -30,7 +38,7 @@ static void ask_addr2line(const void *pc, char *ret, size_t size)
         return;
     exe[length] = '\0';
     snprintf(command, sizeof command, "addr2line -e '%s' -s -f -p 0x%lx 2>/dev/null", exe,
-             (unsigned long)((const char *)pc - &__executable_start - 1));
+             pc - 1);
     FILE *pipe = popen(command, "r");
     if (!pipe)
         return;
@@ -44,20 +52,31 @@ const char *report_place(const void *where, bool where_is_site)
     static char text[2][200];
     static int turn;
     char *ret = text[turn ^= 1];
-    if (where_is_site) {
-        const struct explore_site *site = where;
+    const struct explore_site *site = where;
+    if (where_is_site)
         snprintf(ret, sizeof text[0], "%s:%d (%s: %s)", explore_file_name(site->file), site->line,
                  site->function, site->text);
-        return ret;
-    }
-    if (E->options.mutation == MUTATE_NOTHING)
-        ask_addr2line(where, ret, sizeof text[0]);
     else
-        ret[0] = '\0'; /* a process for each of hundreds of expected failures is too slow */
-    if (!ret[0])
-        snprintf(ret, sizeof text[0], "pc 0x%lx",
+        snprintf(ret, sizeof text[0], PC "%lx",
                  (unsigned long)((const char *)where - &__executable_start));
     return ret;
+}
+
+void report_named(const char *message, char *ret, size_t size)
+{
+    size_t used = 0;
+    while (*message && used + 1 < size) {
+        char name[200] = "", *end = NULL;
+        if (strncmp(message, PC, strlen(PC)) == 0)
+            ask_addr2line(strtoul(message + strlen(PC), &end, 16), name, sizeof name);
+        if (name[0]) {
+            used += (size_t)snprintf(ret + used, size - used, "%s", name);
+            message = end;
+        } else {
+            ret[used++] = *message++;
+        }
+    }
+    ret[used < size ? used : size - 1] = '\0';
 }
 
 static const char *op_text(const struct op *op, char *ret, size_t size)
