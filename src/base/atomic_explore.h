@@ -83,6 +83,7 @@ enum explore_bug {
     BUG_UNGUARD,
     BUG_STALE,
     BUG_EXTRA,
+    BUG_FLIGHT,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

@@ -227,6 +227,14 @@ static void leave(cease_ctx *ctx, struct cease_flight *f)
     }
 }
 
+/* Under the table's lock, as the look of who leaves is: so nobody who has found it is left without. */
+static void want(struct cease_flight *f)
+{
+    ceasei_sync_lock(&f->sync_);
+    f->wanted++;
+    ceasei_sync_unlock(&f->sync_);
+}
+
 /* The flight for key, with a share for the caller, and whether the caller is to start it. */
 static struct cease_flight *board(cease_ctx *ctx, cease_flights *all, const char *key,
                                   bool *ret_starts, const cease_place *place)
@@ -242,12 +250,13 @@ static struct cease_flight *board(cease_ctx *ctx, cease_flights *all, const char
         } else if (f) {
             ceasei_add(&f->refs, 1, RELAXED); /* it is in the table: somebody has a share */
         }
-        if (f) {
-            ceasei_sync_lock(&f->sync_);
-            f->wanted++;
-            ceasei_sync_unlock(&f->sync_);
+        if (f && !CEASE_SEED_BUG(BUG_FLIGHT)) {
+            want(f);
         }
         ceasei_unlock(&all->lock);
+        if (f && CEASE_SEED_BUG(BUG_FLIGHT)) {
+            want(f);
+        }
         if (f) {
             break;
         }

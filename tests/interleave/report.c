@@ -37,8 +37,7 @@ static void ask_addr2line(unsigned long pc, char *ret, size_t size)
     if (length <= 0)
         return;
     exe[length] = '\0';
-    snprintf(command, sizeof command, "addr2line -e '%s' -s -f -p 0x%lx 2>/dev/null", exe,
-             pc - 1);
+    snprintf(command, sizeof command, "addr2line -e '%s' -s -f -p 0x%lx 2>/dev/null", exe, pc - 1);
     FILE *pipe = popen(command, "r");
     if (!pipe)
         return;

@@ -20,7 +20,7 @@ static struct ceasei_task tasks[2] = {{.id = 1}, {.id = 2}};
 static uint32_t ready[2];
 static struct {
     struct ceasei_task_start start;
-    uint32_t is_there;
+    uint32_t is_there; /* 2: there will be none */
 } started[4];
 static uint32_t started_count;
 
@@ -78,11 +78,20 @@ cease_error ceasei_task_start(const struct ceasei_task_start *start)
     return CEASE_OK;
 }
 
-void glue_run_task(unsigned n)
+void glue_no_more_tasks(void)
+{
+    uint32_t n = ceasei_load(&started_count, RELAXED);
+    ceasei_store(&started[n].is_there, 2, RELEASE);
+    ceasei_futex_wake(&started[n].is_there, 1);
+}
+
+bool glue_run_task(unsigned n)
 {
     struct ceasei_task *self = ceasei_task_self();
     while (!ceasei_load(&started[n].is_there, ACQUIRE))
         ceasei_futex_wait(&started[n].is_there, 0);
+    if (ceasei_load(&started[n].is_there, RELAXED) == 2)
+        return false;
     const struct ceasei_task_start *s = &started[n].start;
     self->done = s->done;
     self->owner = s->owner;
@@ -90,6 +99,7 @@ void glue_run_task(unsigned n)
     cease_error result = s->fn(s->ctx, s->arg);
     self->done(self->owner, result);
     self->done = NULL;
+    return true;
 }
 
 void ceasei_runtime_check_fork(void) {}

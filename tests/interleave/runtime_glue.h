@@ -21,8 +21,10 @@ void glue_end(void);
 /* What a worker does once between its tasks; set by a model's set-up. */
 extern void (*glue_between_tasks)(struct ceasei_task *parked);
 
-/* A model's thread runs the n-th task that ceasei_task_start has been given, to its end. */
-void glue_run_task(unsigned n);
+/* A model's thread runs the n-th task that ceasei_task_start has been given, to its end. False: there
+ * was none before glue_no_more_tasks. */
+bool glue_run_task(unsigned n);
+void glue_no_more_tasks(void);
 
 /* A model's thread that has nothing to do, so that the third is a plain one. */
 void glue_nothing(void);
