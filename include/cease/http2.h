@@ -22,7 +22,8 @@
  * What a peer can make this side keep or do has bounds; whoever goes beyond them is told
  * ENHANCE_YOUR_CALM and the connection ends:
  *
- *     open streams, and handlers that run        stream_max; more are refused
+ *     open streams, and handlers that run        stream_max; more are refused. A handler whose response
+ *                                                is complete has that number again to return in
  *     unread bytes of bodies                     stream_window, connection_window
  *     a head                                     the server's head_max (431), four times that ends
  *                                                the connection; 8 CONTINUATION frames

@@ -74,10 +74,17 @@ static cease_error wait_in(cease_ctx *ctx, struct ceasei_h2_conn *c, struct ceas
 
 /* ---- what the session says ---- */
 
+/* Handlers of streams that were reset count, those that have answered and only return do not: their peer
+ * keeps to the number of open streams as it sees it. Twice the number is the end of that, too. */
+static bool has_room(const struct ceasei_h2_conn *c)
+{
+    uint32_t max = c->ses.opts.stream_max;
+    return c->calls - c->past < max && c->calls / 2 < max;
+}
+
 static void stream_is_new(struct ceasei_h2_conn *c, struct ceasei_h2_stream *s)
 {
-    bool full = c->calls >= c->ses.opts.stream_max; /* handlers of streams that were reset count */
-    struct ceasei_h2_call *call = full ? NULL : calloc(1, c->owner->call_size);
+    struct ceasei_h2_call *call = has_room(c) ? calloc(1, c->owner->call_size) : NULL;
     if (!call) {
         ceasei_h2_reset(s, NGHTTP2_REFUSED_STREAM); /* which says that it may be tried again */
         return;
@@ -100,6 +107,10 @@ static void stream_is_closed(struct ceasei_h2_conn *c, struct ceasei_h2_call *ca
         call->listed = true;
         call->next = c->ended;
         c->ended = call;
+    }
+    if (!early && !call->past) {
+        call->past = true;
+        c->past++;
     }
 }
 
@@ -405,6 +416,7 @@ void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code)
     }
     s->user = NULL;
     ceasei_h2_stream_unref(s);
+    c->past -= call->past;
     c->calls--;
     c->idle_since = c->calls == 0 ? cease_now() : c->idle_since;
     ceasei_h2_conn_unlock(c);

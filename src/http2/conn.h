@@ -43,6 +43,7 @@ struct ceasei_h2_call {
     cease_canceler *stop;                   /* under lock: ended early when the stream is */
     struct ceasei_h2_call *next;            /* under lock: of `fresh` or `ended` */
     bool listed;                            /* under lock: it is on `ended` */
+    bool past;                              /* under lock: counted in the connection's `past` */
 };
 
 /* What the owner of a connection wants to hear; without the lock. */
@@ -67,6 +68,7 @@ struct ceasei_h2_conn {
     struct ceasei_h2_call *fresh;  /* under lock, newest first: to be started */
     struct ceasei_h2_call *ended;  /* under lock: to be cancelled */
     uint32_t calls;                /* under lock: not yet closed by their users */
+    uint32_t past;                 /* under lock: of them, those whose stream has ended in order */
     cease_time idle_since;         /* under lock: valid while calls is 0 */
     bool draining; /* under lock: quit is cancelled when there is nothing left to do */
 

@@ -596,6 +596,49 @@ TEST(streams_aboveTheMost_areRefusedAndHandlersBounded)
     rig_stop(&r);
 }
 
+/* Answers, and does not return until it is told. */
+static cease_error lingering(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                             void *arg)
+{
+    int value;
+    (void)req;
+    CHECK_OK(cease_http_response_write(ctx, res, "x", 1));
+    CHECK_OK(cease_http_response_end(ctx, res));
+    cease_error e = cease_chan_recv(cease_background(), arg, &value);
+    CHECK_ERR(e, CEASE_ECLOSED);
+    return CEASE_OK;
+}
+
+TEST(streams_ended_leaveTheirPlaceBeforeTheHandlerReturns)
+{
+    struct rig r;
+    struct peer p;
+    cease_chan *gate = cease_chan_new(sizeof(int), 0);
+    begin_opts(&r, NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/lingering", lingering, gate));
+    rig_start(&r);
+    peer_open(&p, &r);
+    for (uint32_t i = 0; i < 8; i++) { /* never two open */
+        wire_request(&p.out, 1 + 2 * i, "GET", "/lingering", WIRE_END_STREAM);
+        peer_flush(&p);
+        struct wire_frame f;
+        do {
+            f = peer_wait(&p, WIRE_DATA, 1 + 2 * i);
+        } while (!(f.flags & WIRE_END_STREAM));
+    }
+    wire_request(&p.out, 17, "GET", "/lingering",
+                 WIRE_END_STREAM); /* handlers are bounded all the same */
+    peer_flush(&p);
+    struct wire_frame f = peer_wait(&p, WIRE_RST_STREAM, 17);
+    CHECK_EQ(peer_u32(f.payload), NGHTTP2_REFUSED_STREAM);
+    cease_chan_close(gate);
+    CHECK_EQ(rig_logged(&r, 8).status, 200);
+    CHECK_EQ(rig_counts(&r).requests_total, 8);
+    peer_close(&p);
+    rig_stop(&r);
+    cease_chan_unref(gate);
+}
+
 /* Does not stop for its context until it is told. */
 static cease_error stubborn(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                             void *arg)
