@@ -60,7 +60,12 @@ chaos: ## a cluster under load whose parts are stopped, killed and slowed at ran
 .PHONY: race-curl
 race-curl: ## a million transfers with random cancels on a real nginx: N=1000000
 	@tools/setup build test full && tools/build test
-	@CEASE_RACE=$(or $(N),1000000) build/test/tests/curl/curl_test --limit=36000 -v 'race_*'
+	@CEASE_RACE=$(or $(N),1000000) build/test/tests/curl/curl_race_test --limit=36000 -v
+
+.PHONY: race-sqlite
+race-sqlite: ## a million statements with random cancels on a pool of SQLite connections: N=1000000
+	@tools/setup build test full && tools/build test
+	@CEASE_RACE=$(or $(N),1000000) build/test/tests/sqlite/sqlite_race_test --limit=7200 -v
 
 .PHONY: coverage
 coverage: ## which branches of the core its tests take; ARGS=--strict fails when one has no reason

@@ -4,13 +4,12 @@
 #ifndef CURL_COMMON_H
 #define CURL_COMMON_H
 
+#include "both.h"
 #include "harness.h"
 #include "servers.h"
 
 #include <cease/context.h>
 #include <cease/curl.h>
-#include <cease/group.h>
-#include <cease/task.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,36 +58,5 @@ MAYBE_UNUSED static void warm_up(void)
     cease_curl_free(client);
     harness_mark();
 }
-
-MAYBE_UNUSED static void run_in_task(cease_task_fn *fn)
-{
-    cease_group *group = cease_group_new(cease_background(), NULL);
-    CHECK(group != NULL);
-    CHECK_OK(cease_group_go(group, fn, NULL));
-    CHECK_OK(cease_group_wait(group));
-    cease_group_free(group);
-}
-
-/* Defines `name`_on_thread and `name`_in_task from one body. */
-#define BOTH(name)                                            \
-    static void name(void);                                   \
-    static cease_error name##_task(cease_ctx *ctx, void *arg) \
-    {                                                         \
-        (void)ctx;                                            \
-        (void)arg;                                            \
-        name();                                               \
-        return CEASE_OK;                                      \
-    }                                                         \
-    TEST(name##_on_thread)                                    \
-    {                                                         \
-        warm_up();                                            \
-        name();                                               \
-    }                                                         \
-    TEST(name##_in_task)                                      \
-    {                                                         \
-        warm_up();                                            \
-        run_in_task(name##_task);                             \
-    }                                                         \
-    static void name(void)
 
 #endif

@@ -4,13 +4,12 @@
 #ifndef PG_COMMON_H
 #define PG_COMMON_H
 
+#include "both.h"
 #include "harness.h"
 #include "servers.h"
 
 #include <cease/context.h>
-#include <cease/group.h>
 #include <cease/pg.h>
-#include <cease/task.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,36 +79,5 @@ MAYBE_UNUSED static void check_alive(cease_pg *db)
     CHECK_OK(e);
     CHECK_EQ(got, sent);
 }
-
-MAYBE_UNUSED static void run_in_task(cease_task_fn *fn)
-{
-    cease_group *group = cease_group_new(cease_background(), NULL);
-    CHECK(group != NULL);
-    CHECK_OK(cease_group_go(group, fn, NULL));
-    CHECK_OK(cease_group_wait(group));
-    cease_group_free(group);
-}
-
-/* Defines `name`_on_thread and `name`_in_task from one body. */
-#define BOTH(name)                                            \
-    static void name(void);                                   \
-    static cease_error name##_task(cease_ctx *ctx, void *arg) \
-    {                                                         \
-        (void)ctx;                                            \
-        (void)arg;                                            \
-        name();                                               \
-        return CEASE_OK;                                      \
-    }                                                         \
-    TEST(name##_on_thread)                                    \
-    {                                                         \
-        warm_up();                                            \
-        name();                                               \
-    }                                                         \
-    TEST(name##_in_task)                                      \
-    {                                                         \
-        warm_up();                                            \
-        run_in_task(name##_task);                             \
-    }                                                         \
-    static void name(void)
 
 #endif

@@ -1,35 +1,15 @@
 /*
- * Breaks the promise that no reply goes to the wrong command: contexts that end at a random moment around every kind
- * of command, and on the same connection, at once, a control command under another context that must get
- * its own token back.
- *
- * CEASE_RACE=N in the environment: N commands in all (make race-redis: a million).
+ * Breaks the promise that no reply goes to the wrong command: see race.h.
  */
+#include "race.h"
 #include "redis_common.h"
-
-#include <stdlib.h>
 
 SERVERS("redis");
 
-enum { ASKERS = 4 };
-
-struct asker {
-    uint64_t random;
-    long rounds;
-    long cut;
-    cease_redis_pool *pool;
-};
-
-static uint64_t next_random(struct asker *a)
+static cease_error pipeline(cease_ctx *ctx, cease_redis *db, struct racer *r)
 {
-    a->random = a->random * 6364136223846793005u + 1442695040888963407u;
-    return a->random >> 33;
-}
-
-static cease_error pipeline(cease_ctx *ctx, cease_redis *db, struct asker *a)
-{
-    int count = (int)(next_random(a) % 40) + 1;
-    int base = (int)next_random(a) & 0xffff;
+    int count = (int)(race_random(r) % 40) + 1;
+    int base = (int)race_random(r) & 0xffff;
     for (int i = 0; i < count; i++)
         check_ok(db, cease_redis_put(db, "ECHO %d", base + i));
     for (int i = 0; i < count; i++) {
@@ -59,65 +39,55 @@ static cease_error increment(cease_ctx *ctx, cease_redis *db)
     return CEASE_OK;
 }
 
-static cease_error ask(cease_ctx *ctx, cease_redis *db, struct asker *a)
+static cease_error ask(cease_ctx *ctx, void *db, struct racer *r)
 {
-    switch (next_random(a) % 4) {
+    switch (race_random(r) % 4) {
     case 0:
         return cease_redis_command(ctx, db, NULL, "BLPOP nothing 0");
     case 1:
-        return pipeline(ctx, db, a);
+        return pipeline(ctx, db, r);
     case 2:
         return increment(ctx, db);
     default:
-        return cease_redis_command(ctx, db, NULL, "SET key-%d %s", (int)(next_random(a) % 100),
+        return cease_redis_command(ctx, db, NULL, "SET key-%d %s", (int)(race_random(r) % 100),
                                    "a value");
     }
 }
 
-static cease_error ask_for_long(cease_ctx *ctx, void *arg)
+static void *take(struct racer *r)
 {
-    struct asker *a = arg;
-    for (long i = 0; i < a->rounds; i++) {
-        cease_redis *db;
-        cease_canceler *stop;
-        cease_ctx *limited =
-            cease_with_timeout(ctx, cease_us((int64_t)(next_random(a) % 600)), &stop);
-        CHECK_OK(cease_redis_pool_take(ctx, a->pool, &db));
-        cease_error e = ask(limited, db, a);
-        if (e != CEASE_OK)
-            CHECK_ERR(e, CEASE_EDEADLINE);
-        a->cut += e != CEASE_OK;
-        check_alive(db);
-        cease_end(stop);
-        cease_redis_pool_give(a->pool, db);
-    }
-    return CEASE_OK;
+    cease_redis *db;
+    CHECK_OK(cease_redis_pool_take(cease_background(), r->race->arg, &db));
+    return db;
+}
+
+static void give(struct racer *r, void *db)
+{
+    cease_redis_pool_give(r->race->arg, db);
+}
+
+static void check(void *db)
+{
+    check_alive(db);
 }
 
 TEST(race_of_cancels_never_gives_a_reply_to_another_command)
 {
     warm_up();
-    const char *wanted = getenv("CEASE_RACE");
-    long rounds = wanted ? strtol(wanted, NULL, 10) : harness_is_slow() ? 2000 : 10000;
     cease_redis_opts opts = {.size = sizeof opts, .cancel_max = cease_sec(10)};
     cease_redis_pool *pool = cease_redis_pool_new(redis_url(), &opts, 3);
-    struct asker askers[ASKERS];
-    cease_group *group = cease_group_new(cease_background(), NULL);
-    for (int i = 0; i < ASKERS; i++) {
-        askers[i] =
-            (struct asker){.random = (uint64_t)i + 1, .rounds = rounds / ASKERS, .pool = pool};
-        CHECK_OK(cease_group_go(group, ask_for_long, &askers[i]));
-    }
-    CHECK_OK(cease_group_wait(group));
-    cease_group_free(group);
+    race_run(&(struct race){.what = "commands",
+                            .rounds = race_rounds(10000),
+                            .time_max_us = 600,
+                            .take = take,
+                            .give = give,
+                            .ask = ask,
+                            .check = check,
+                            .arg = pool});
     struct cease_redis_counts counts;
     cease_redis_count(&counts);
-    long cut = 0;
-    for (int i = 0; i < ASKERS; i++)
-        cut += askers[i].cut;
-    printf("%ld commands, %ld cut, %llu unblocked, %llu connections closed\n", rounds, cut,
-           (unsigned long long)counts.unblocked, (unsigned long long)counts.abandoned);
-    CHECK(cut > 0);
+    printf(", %llu unblocked, %llu connections closed\n", (unsigned long long)counts.unblocked,
+           (unsigned long long)counts.abandoned);
     CHECK_EQ(counts.abandoned, 0);
     cease_redis *db;
     CHECK_OK(cease_redis_pool_take(cease_background(), pool, &db));

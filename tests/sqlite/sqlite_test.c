@@ -6,95 +6,22 @@
  * Each scenario runs on a plain thread and in a task, because the adapter's two paths through the
  * block pool differ.
  */
-#include "harness.h"
+#include "sqlite_common.h"
 
 #include <cease/chan.h>
-#include <cease/context.h>
-#include <cease/group.h>
-#include <cease/sqlite.h>
-#include <cease/task.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sqlite3.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-/* A statement that never ends by itself. */
-#define ENDLESS \
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-
-/* What SQLite sets up once and keeps is not a leak of ours. */
-static void warm_up(void)
+/* The connection works, and no job is inside SQLite. */
+static void check_at_rest(cease_sqlite *db)
 {
-    CHECK_EQ(sqlite3_initialize(), SQLITE_OK);
-    harness_mark();
-}
-
-static cease_sqlite *open_memory(void)
-{
-    cease_sqlite *db = NULL;
-    CHECK_OK(cease_sqlite_open(cease_background(), ":memory:", NULL, &db));
-    return db;
-}
-
-static const char *temp_file(const char *name)
-{
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s", harness_temp_dir(), name);
-    return path;
-}
-
-static cease_error take_int(cease_sqlite_row *row, void *arg)
-{
-    *(int64_t *)arg = cease_sqlite_row_int(row, 0);
-    return CEASE_OK;
-}
-
-/* The connection works, and is at rest. */
-static void check_alive(cease_sqlite *db)
-{
-    int64_t answer = 0;
-    CHECK_OK(cease_sqlite_query(cease_background(), db, "SELECT 41 + ?1",
-                                (cease_sqlite_value[]){cease_sqlite_int(1)}, 1, take_int, &answer));
-    CHECK_EQ(answer, 42);
+    check_alive(db);
     struct cease_sqlite_counts counts;
     cease_sqlite_count(&counts);
     CHECK_EQ(counts.running, 0);
 }
-
-static void run_in_task(cease_task_fn *fn)
-{
-    cease_group *group = cease_group_new(cease_background(), NULL);
-    CHECK(group != NULL);
-    CHECK_OK(cease_group_go(group, fn, NULL));
-    CHECK_OK(cease_group_wait(group));
-    cease_group_free(group);
-}
-
-/* Defines `name`_on_thread and `name`_in_task from one body. */
-#define BOTH(name)                                            \
-    static void name(void);                                   \
-    static cease_error name##_task(cease_ctx *ctx, void *arg) \
-    {                                                         \
-        (void)ctx;                                            \
-        (void)arg;                                            \
-        name();                                               \
-        return CEASE_OK;                                      \
-    }                                                         \
-    TEST(name##_on_thread)                                    \
-    {                                                         \
-        warm_up();                                            \
-        name();                                               \
-    }                                                         \
-    TEST(name##_in_task)                                      \
-    {                                                         \
-        warm_up();                                            \
-        run_in_task(name##_task);                             \
-    }                                                         \
-    static void name(void)
 
 /* ---- plain use ---- */
 
@@ -161,7 +88,7 @@ BOTH(row_function_ends_the_query_or_fails_it)
     CHECK_EQ(seen, 2);
     CHECK_ERR(cease_sqlite_query(cease_background(), db, "SELECT 1", NULL, 0, refuse, NULL),
               CEASE_EMSGSIZE);
-    check_alive(db);
+    check_at_rest(db);
     cease_sqlite_close(db);
 }
 
@@ -177,7 +104,7 @@ BOTH(errors_come_in_words)
     CHECK_OK(cease_sqlite_exec(ctx, db, "CREATE TABLE u(x UNIQUE); INSERT INTO u VALUES(1)"));
     CHECK_ERR(cease_sqlite_exec(ctx, db, "INSERT INTO u VALUES(1)"), CEASE_EEXIST);
     CHECK_EQ(cease_sqlite_code(db), SQLITE_CONSTRAINT_UNIQUE);
-    check_alive(db);
+    check_at_rest(db);
     cease_sqlite_close(db);
 }
 
@@ -243,7 +170,7 @@ BOTH(query_cancelled_in_the_middle_ends_with_the_contexts_error)
     CHECK_ERR(cease_sqlite_query(ctx, db, ENDLESS, NULL, 0, NULL, NULL), CEASE_ECANCELED);
     CHECK_STR(cease_sqlite_message(db), "enough");
     pthread_join(thread, NULL);
-    check_alive(db);
+    check_at_rest(db);
     cease_end(stop);
     cease_sqlite_close(db);
 }
@@ -256,7 +183,7 @@ BOTH(query_past_its_deadline_ends_with_the_deadline)
         cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ms(i * 5), &stop);
         CHECK_ERR(cease_sqlite_query(ctx, db, ENDLESS, NULL, 0, NULL, NULL), CEASE_EDEADLINE);
         cease_end(stop);
-        check_alive(db);
+        check_at_rest(db);
     }
     struct cease_sqlite_counts counts;
     cease_sqlite_count(&counts);
@@ -300,7 +227,7 @@ BOTH(interrupt_before_the_first_step_is_not_lost)
     cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
     CHECK_ERR(cease_sqlite_run(ctx, db, cancel_then_run, stop), CEASE_ECANCELED);
     cease_end(stop);
-    check_alive(db);
+    check_at_rest(db);
     cease_sqlite_close(db);
 }
 
@@ -322,7 +249,7 @@ BOTH(work_complete_when_the_context_ends_is_a_success)
     cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
     CHECK_OK(cease_sqlite_run(ctx, db, run_then_cancel, stop));
     cease_end(stop);
-    check_alive(db);
+    check_at_rest(db);
     int64_t count = 0;
     CHECK_OK(cease_sqlite_query(cease_background(), db, "SELECT count(*) FROM t", NULL, 0, take_int,
                                 &count));
@@ -358,10 +285,10 @@ BOTH(interrupt_race_never_hits_the_next_user)
         else
             CHECK_ERR(e, CEASE_ECANCELED);
         cut += e != CEASE_OK;
-        check_alive(db); /* the canceller may still be on its way */
+        check_at_rest(db); /* the canceller may still be on its way */
         pthread_join(thread, NULL);
         cease_end(stop);
-        check_alive(db);
+        check_at_rest(db);
     }
     CHECK(cut > 0);
     cease_sqlite_close(db);
@@ -440,7 +367,7 @@ BOTH(waiting_for_a_lock_ends_with_the_context)
     ctx = cease_with_timeout(bg, cease_ms(20), &stop);
     CHECK_ERR(cease_sqlite_exec(ctx, other, "INSERT INTO t VALUES(1)"), CEASE_EDEADLINE);
     cease_end(stop);
-    check_alive(other);
+    check_at_rest(other);
     CHECK_OK(cease_sqlite_exec(bg, holder, "COMMIT"));
     CHECK_OK(cease_sqlite_exec(bg, other, "INSERT INTO t VALUES(1)"));
     cease_sqlite_close(other);

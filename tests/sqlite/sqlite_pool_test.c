@@ -3,32 +3,9 @@
  * a writer in the middle of a transaction, transactions that are left open, takes that are cut, functions that wait under a
  * context that ends, memory that runs out.
  */
-#include "harness.h"
+#include "sqlite_common.h"
 
-#include <cease/chan.h>
-#include <cease/context.h>
-#include <cease/group.h>
-#include <cease/sqlite.h>
 #include <cease/task.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static const char *temp_file(void)
-{
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/pool.db", harness_temp_dir());
-    return path;
-}
-
-/* What SQLite sets up once and keeps is not a leak of ours. */
-static void warm_up(void)
-{
-    CHECK_EQ(sqlite3_initialize(), SQLITE_OK);
-    temp_file();
-    harness_mark();
-}
 
 static cease_error set_up(cease_ctx *ctx, cease_sqlite *db, bool writer, void *arg)
 {
@@ -41,56 +18,9 @@ static cease_sqlite_pool *open_pool(uint32_t readers_max)
     cease_sqlite_pool *pool = NULL;
     cease_sqlite_pool_opts opts = {
         .size = sizeof opts, .readers_max = readers_max, .setup = set_up};
-    CHECK_OK(cease_sqlite_pool_open(cease_background(), temp_file(), &opts, &pool));
+    CHECK_OK(cease_sqlite_pool_open(cease_background(), temp_file("pool.db"), &opts, &pool));
     return pool;
 }
-
-static cease_error take_int(cease_sqlite_row *row, void *arg)
-{
-    *(int64_t *)arg = cease_sqlite_row_int(row, 0);
-    return CEASE_OK;
-}
-
-static int64_t ask_int(cease_sqlite *db, const char *sql)
-{
-    int64_t answer = -1;
-    cease_error e = cease_sqlite_query(cease_background(), db, sql, NULL, 0, take_int, &answer);
-    if (e != CEASE_OK)
-        CHECK_STR(cease_sqlite_message(db), "");
-    CHECK_OK(e);
-    return answer;
-}
-
-static void run_in_task(cease_task_fn *fn)
-{
-    cease_group *group = cease_group_new(cease_background(), NULL);
-    CHECK(group != NULL);
-    CHECK_OK(cease_group_go(group, fn, NULL));
-    CHECK_OK(cease_group_wait(group));
-    cease_group_free(group);
-}
-
-/* Defines `name`_on_thread and `name`_in_task from one body. */
-#define BOTH(name)                                            \
-    static void name(void);                                   \
-    static cease_error name##_task(cease_ctx *ctx, void *arg) \
-    {                                                         \
-        (void)ctx;                                            \
-        (void)arg;                                            \
-        name();                                               \
-        return CEASE_OK;                                      \
-    }                                                         \
-    TEST(name##_on_thread)                                    \
-    {                                                         \
-        warm_up();                                            \
-        name();                                               \
-    }                                                         \
-    TEST(name##_in_task)                                      \
-    {                                                         \
-        warm_up();                                            \
-        run_in_task(name##_task);                             \
-    }                                                         \
-    static void name(void)
 
 /* ---- the pool ---- */
 
@@ -176,7 +106,7 @@ BOTH(pool_that_cannot_be_opened_says_why)
     cease_canceler *stop;
     cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
     cease_cancel(stop);
-    CHECK_ERR(cease_sqlite_pool_open(ctx, temp_file(), NULL, &pool), CEASE_ECANCELED);
+    CHECK_ERR(cease_sqlite_pool_open(ctx, temp_file("pool.db"), NULL, &pool), CEASE_ECANCELED);
     cease_end(stop);
 }
 
@@ -273,13 +203,6 @@ static void twice(cease_ctx *ctx, sqlite3_context *call, int count, sqlite3_valu
 static void released(void *arg)
 {
     *(int *)arg += 1000;
-}
-
-static cease_sqlite *open_memory(void)
-{
-    cease_sqlite *db = NULL;
-    CHECK_OK(cease_sqlite_open(cease_background(), ":memory:", NULL, &db));
-    return db;
 }
 
 BOTH(function_is_called_and_released_once)
@@ -394,7 +317,7 @@ BOTH(function_that_waits_ends_with_the_context_of_its_query)
 static void scenario(void)
 {
     cease_sqlite_pool *pool = NULL;
-    cease_error e = cease_sqlite_pool_open(cease_background(), temp_file(), NULL, &pool);
+    cease_error e = cease_sqlite_pool_open(cease_background(), temp_file("pool.db"), NULL, &pool);
     cease_sqlite *db = NULL;
     int calls = 0;
     if (e == CEASE_OK)
