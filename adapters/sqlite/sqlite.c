@@ -3,7 +3,7 @@
  * sqlite.c: SQLite's blocking calls as jobs of the block pool, which end when their context does.
  *
  * The one idea: everything is cease_sqlite_run(), a job that lends SQLite's handle to a function.
- * Opening, exec and query are such functions. So there is one place where a context is attached to
+ * Opening, and what statement.c does, are such functions. So there is one place where a context is attached to
  * a connection, and one where it is taken off.
  *
  * A call's life:
@@ -28,8 +28,7 @@
  * interrupted before it is there; everything else in a connection belongs to whoever holds in_use
  * (the pool's thread while its caller is parked; the pool orders the two).
  *
- * Left out on purpose: rows handed from the job
- * to the caller one by one (each would cost a switch between threads), and BLOB streams.
+ * Left out on purpose: BLOB streams.
  */
 #include <cease/block.h>
 #include <cease/sqlite.h>
@@ -45,38 +44,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PROGRESS_STEPS =
-        128, /* of SQLite's virtual machine, some 10 ns each: the handler costs a few permille */
-    STATEMENT_MAX = 16, /* kept per connection */
-    MESSAGE_SIZE = 512,
-};
-
-struct cached {
-    char *sql; /* NULL: free */
-    sqlite3_stmt *stmt;
-    uint64_t used; /* the connection's `uses` at the last use: the smallest is replaced */
-};
-
-struct cease_sqlite {
-    sqlite3 *handle;
-    cease_dur busy_max;
-
-    struct ceasei_lock interrupt_lock;
-    bool open_to_interrupt; /* under interrupt_lock */
-
-    uint32_t
-        in_use; /* atomic: 1 while a call is under way; acquired by claim, released by release */
-
-    /* The rest belongs to the call under way. */
-    cease_ctx *ctx; /* NULL outside of work */
-    cease_time busy_since;
-    bool broken; /* a rollback failed: nothing may be run any more */
-    int code;
-    uint64_t uses;
-    struct cached cache[STATEMENT_MAX];
-    char message[MESSAGE_SIZE];
-};
+/* Of SQLite's virtual machine, some 10 ns each: the handler costs a few permille. */
+enum { PROGRESS_STEPS = 128 };
 
 struct job {
     cease_sqlite *db;
@@ -157,15 +126,15 @@ static cease_error error_of_code(int code, sqlite3 *handle)
     }
 }
 
-static void set_message(cease_sqlite *db, const char *text)
+void ceasei_sqlite_say(cease_sqlite *db, const char *text)
 {
     snprintf(db->message, sizeof db->message, "%s", text);
 }
 
-static void set_context_message(cease_sqlite *db, cease_ctx *ctx, cease_error e)
+static void say_cause(cease_sqlite *db, cease_ctx *ctx, cease_error e)
 {
     const cease_cause *cause = cease_cause_of(ctx);
-    set_message(db, cause ? cause->text : cease_strerror(e));
+    ceasei_sqlite_say(db, cause ? cause->text : cease_strerror(e));
 }
 
 /* ---- the three ways to stop ---- */
@@ -206,13 +175,13 @@ static void interrupt(void *arg)
 
 /* ---- a call ---- */
 
-static void claim(cease_sqlite *db)
+void ceasei_sqlite_claim(cease_sqlite *db)
 {
     if (ceasei_swap(&db->in_use, 1, ACQUIRE) != 0)
         ceasei_panic_at(NULL, 0, NULL, "a cease_sqlite connection is used by two tasks at once");
 }
 
-static void release(cease_sqlite *db)
+void ceasei_sqlite_release(cease_sqlite *db)
 {
     ceasei_store(&db->in_use, 0, RELEASE);
 }
@@ -272,13 +241,13 @@ static void job_run(void *arg)
     db->code = code;
     job->result = cut ? cease_err(job->ctx) : error_of_code(code, db->handle);
     if (cut) {
-        set_context_message(db, job->ctx, job->result);
+        say_cause(db, job->ctx, job->result);
         ceasei_add(&counts.interrupted, 1, RELAXED);
     } else if (job->result == CEASE_OK) {
-        set_message(db, "");
+        ceasei_sqlite_say(db, "");
     } else {
         bool known = db->handle && (sqlite3_errcode(db->handle) & 0xff) == (code & 0xff);
-        set_message(db, known ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
+        ceasei_sqlite_say(db, known ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
     }
     if (db->handle)
         settle(db, cut);
@@ -300,11 +269,10 @@ static void settle_unstarted(cease_ctx *ctx, cease_sqlite *db)
         db->broken = true;
 }
 
-/* cease_sqlite_run for who has claimed the connection. */
-static cease_error run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, void *arg)
+cease_error ceasei_sqlite_run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, void *arg)
 {
     if (db->broken) {
-        set_message(db, "the connection is unusable: a rollback failed");
+        ceasei_sqlite_say(db, "the connection is unusable: a rollback failed");
         return CEASE_EIO;
     }
     struct job job = {.db = db, .ctx = ctx, .fn = fn, .arg = arg};
@@ -312,7 +280,7 @@ static cease_error run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, vo
     if (e == CEASE_OK)
         return job.result;
     db->code = SQLITE_INTERRUPT; /* it was never started */
-    set_context_message(db, ctx, e);
+    say_cause(db, ctx, e);
     if (e == cease_err(ctx)) {
         settle_unstarted(ctx, db);
         ceasei_add(&counts.interrupted, 1, RELAXED);
@@ -322,9 +290,9 @@ static cease_error run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, vo
 
 cease_error cease_sqlite_run(cease_ctx *ctx, cease_sqlite *db, cease_sqlite_fn *fn, void *arg)
 {
-    claim(db);
-    cease_error e = run(ctx, db, fn, arg);
-    release(db);
+    ceasei_sqlite_claim(db);
+    cease_error e = ceasei_sqlite_run(ctx, db, fn, arg);
+    ceasei_sqlite_release(db);
     return e;
 }
 
@@ -359,19 +327,14 @@ static int open_run(cease_ctx *ctx, sqlite3 *none, void *arg)
 static void close_run(void *arg)
 {
     cease_sqlite *db = arg;
-    /* Only our own: sqlite3_next_stmt also gives those that FTS5 keeps for itself. */
-    for (size_t i = 0; i < STATEMENT_MAX; i++)
-        sqlite3_finalize(db->cache[i].stmt);
-    sqlite3_close_v2(
-        db->handle); /* v2: a statement that a cease_sqlite_fn forgot keeps it, leaking */
+    ceasei_sqlite_forget(db);
+    sqlite3_close_v2(db->handle); /* v2: a statement that somebody forgot keeps it, leaking */
 }
 
 static void free_connection(cease_sqlite *db)
 {
     if (db->handle && cease_block(cease_background(), close_run, NULL, db) != CEASE_OK)
         close_run(db);
-    for (size_t i = 0; i < STATEMENT_MAX; i++)
-        free(db->cache[i].sql);
     free(db);
 }
 
@@ -401,7 +364,7 @@ cease_error cease_sqlite_open(cease_ctx *ctx, const char *path, const cease_sqli
     if (opts)
         db->busy_max = opts->busy_max;
     struct opening opening = {.db = db, .path = path, .flags = open_flags(opts)};
-    cease_error e = run(ctx, db, open_run, &opening);
+    cease_error e = ceasei_sqlite_run(ctx, db, open_run, &opening);
     if (e != CEASE_OK) {
         tell_opener(opts, db->message);
         free_connection(db);
@@ -416,155 +379,9 @@ void cease_sqlite_close(cease_sqlite *db)
 {
     if (!db)
         return;
-    claim(db);
+    ceasei_sqlite_claim(db);
     free_connection(db);
     ceasei_sub(&counts.connections, 1, RELAXED);
-}
-
-/* ---- exec ---- */
-
-static int exec_run(cease_ctx *ctx, sqlite3 *handle, void *arg)
-{
-    const char *rest = arg;
-    int code = SQLITE_OK;
-    while (*rest && code == SQLITE_OK) {
-        if (cease_done(ctx))
-            return SQLITE_INTERRUPT;
-        sqlite3_stmt *stmt = NULL;
-        code = sqlite3_prepare_v2(handle, rest, -1, &stmt, &rest);
-        if (code != SQLITE_OK || !stmt)
-            continue; /* no statement: a comment, or only space */
-        do {
-            code = sqlite3_step(stmt);
-        } while (code == SQLITE_ROW);
-        int end = sqlite3_finalize(stmt);
-        code = code == SQLITE_DONE ? SQLITE_OK : end;
-    }
-    return code;
-}
-
-cease_error cease_sqlite_exec(cease_ctx *ctx, cease_sqlite *db, const char *sql)
-{
-    return cease_sqlite_run(ctx, db, exec_run, (void *)(uintptr_t)sql); /* only read */
-}
-
-/* ---- query ---- */
-
-struct query {
-    cease_sqlite *db;
-    const char *sql;
-    const cease_sqlite_value *args;
-    size_t arg_count;
-    cease_sqlite_row_fn *fn;
-    void *arg;
-    cease_error row_error; /* what fn said, when it ended the query */
-};
-
-static struct cached *cache_slot(cease_sqlite *db, const char *sql)
-{
-    struct cached *oldest = &db->cache[0];
-    for (size_t i = 0; i < STATEMENT_MAX; i++) {
-        struct cached *c = &db->cache[i];
-        if (c->sql && strcmp(c->sql, sql) == 0)
-            return c;
-        if (!c->sql || (oldest->sql && c->used < oldest->used))
-            oldest = c;
-    }
-    sqlite3_finalize(oldest->stmt);
-    free(oldest->sql);
-    *oldest = (struct cached){0};
-    return oldest;
-}
-
-static int prepare(cease_sqlite *db, const char *sql, sqlite3_stmt **ret_stmt)
-{
-    struct cached *c = cache_slot(db, sql);
-    if (!c->stmt) {
-        const char *rest;
-        int code =
-            sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt, &rest);
-        if (code != SQLITE_OK)
-            return code;
-        if (!c->stmt || rest[strspn(rest, " \t\r\n;")] != '\0') { /* none, or more than one */
-            sqlite3_finalize(c->stmt);
-            c->stmt = NULL;
-            return SQLITE_MISUSE;
-        }
-        c->sql = strdup(sql);
-        if (!c->sql) {
-            sqlite3_finalize(c->stmt);
-            c->stmt = NULL;
-            return SQLITE_NOMEM;
-        }
-    }
-    c->used = ++db->uses;
-    *ret_stmt = c->stmt;
-    return SQLITE_OK;
-}
-
-static int bind_one(sqlite3_stmt *stmt, int index, const cease_sqlite_value *v)
-{
-    switch (v->type) {
-    case CEASE_SQLITE_INT:
-        return sqlite3_bind_int64(stmt, index, v->integer);
-    case CEASE_SQLITE_REAL:
-        return sqlite3_bind_double(stmt, index, v->real);
-    case CEASE_SQLITE_TEXT:
-        return sqlite3_bind_text64(stmt, index, v->data, v->size, SQLITE_STATIC, SQLITE_UTF8);
-    case CEASE_SQLITE_BLOB:
-        return sqlite3_bind_blob64(stmt, index, v->data, v->size, SQLITE_STATIC);
-    case CEASE_SQLITE_NULL:
-        break;
-    }
-    return sqlite3_bind_null(stmt, index);
-}
-
-static int step_all(sqlite3_stmt *stmt, struct query *q)
-{
-    int code;
-    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
-        cease_error e = q->fn ? q->fn(stmt, q->arg) : CEASE_OK;
-        if (e == CEASE_OK)
-            continue;
-        q->row_error = e == CEASE_EOF ? CEASE_OK : e;
-        return SQLITE_DONE;
-    }
-    return code;
-}
-
-static int query_run(cease_ctx *ctx, sqlite3 *handle, void *arg)
-{
-    struct query *q = arg;
-    (void)handle;
-    if (cease_done(ctx))
-        return SQLITE_INTERRUPT; /* ended on the way to this thread: do not begin */
-    sqlite3_stmt *stmt;
-    int code = prepare(q->db, q->sql, &stmt);
-    if (code != SQLITE_OK)
-        return code;
-    for (size_t i = 0; i < q->arg_count && code == SQLITE_OK; i++)
-        code = bind_one(stmt, (int)i + 1, &q->args[i]);
-    if (code == SQLITE_OK)
-        code = step_all(stmt, q);
-    int end = sqlite3_reset(stmt); /* repeats the step's error, and so keeps its words */
-    sqlite3_clear_bindings(stmt);
-    return code == SQLITE_DONE || end == SQLITE_OK ? code : end;
-}
-
-cease_error cease_sqlite_query(cease_ctx *ctx, cease_sqlite *db, const char *sql,
-                               const cease_sqlite_value *args, size_t arg_count,
-                               cease_sqlite_row_fn *fn, void *arg)
-{
-    struct query q = {
-        .db = db, .sql = sql, .args = args, .arg_count = arg_count, .fn = fn, .arg = arg};
-    claim(db);
-    cease_error e = run(ctx, db, query_run, &q);
-    if (e == CEASE_OK && q.row_error != CEASE_OK) {
-        e = q.row_error;
-        set_message(db, cease_strerror(e));
-    }
-    release(db);
-    return e;
 }
 
 /* ---- looking ---- */
@@ -587,29 +404,6 @@ const char *cease_sqlite_message(const cease_sqlite *db)
 int cease_sqlite_code(const cease_sqlite *db)
 {
     return db->code;
-}
-
-int64_t cease_sqlite_row_int(cease_sqlite_row *row, int column)
-{
-    return sqlite3_column_int64(row, column);
-}
-
-double cease_sqlite_row_real(cease_sqlite_row *row, int column)
-{
-    return sqlite3_column_double(row, column);
-}
-
-const char *cease_sqlite_row_text(cease_sqlite_row *row, int column, size_t *ret_size)
-{
-    const unsigned char *text = sqlite3_column_text(row, column);
-    if (ret_size)
-        *ret_size = text ? (size_t)sqlite3_column_bytes(row, column) : 0;
-    return text ? (const char *)text : "";
-}
-
-bool cease_sqlite_row_null(cease_sqlite_row *row, int column)
-{
-    return sqlite3_column_type(row, column) == SQLITE_NULL;
 }
 
 void cease_sqlite_count(struct cease_sqlite_counts *ret_counts)
