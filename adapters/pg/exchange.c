@@ -36,6 +36,8 @@
 #define PATIENCE_FIRST cease_ms(5)
 #define PATIENCE_MAX   cease_sec(1)
 
+enum { TIMEOUT_MIN_MS = 1000 };
+
 static bool is_broken(const cease_pg *db)
 {
     return !db->conn || PQstatus(db->conn) == CONNECTION_BAD;
@@ -438,14 +440,19 @@ cease_error ceasei_pg_run_rest(struct ceasei_pg_exchange *x, cease_error why)
 
 /* ---- small ones ---- */
 
-/* statement_timeout in ms for what ctx has left: not shorter, so that it is the context that ends first. */
+/* statement_timeout in ms for what ctx has left: not shorter, so that it is the context that ends first. And never a
+ * moment: the command that takes it back, and a ROLLBACK, run under what is left of it, and on a busy server a few
+ * milliseconds were too short for them. The statement behind was hit then, under a context that had all the time in
+ * the world. */
 static int64_t timeout_for(cease_ctx *ctx)
 {
     cease_time deadline;
     if (!cease_deadline(ctx, &deadline))
         return CEASEI_PG_TIMEOUT_DEFAULT;
     int64_t left = cease_until(deadline).ns;
-    int64_t ms = left > 0 ? left / 1000000 + 1 : 1;
+    int64_t ms = left > 0 ? left / 1000000 + 1 : 0;
+    if (ms < TIMEOUT_MIN_MS)
+        ms = TIMEOUT_MIN_MS;
     return ms <= INT32_MAX ? ms : CEASEI_PG_TIMEOUT_DEFAULT;
 }
 
@@ -512,7 +519,7 @@ cease_error ceasei_pg_rollback(cease_ctx *parent, cease_pg *db)
     cease_canceler *stop;
     cease_ctx *grace = cease_with_grace(parent, db->cancel_max, &stop);
     cease_error e;
-    do { /* again: what is left of statement_timeout cannot be set in a failed transaction, and may hit this too */
+    do { /* again: what is left of statement_timeout cannot be set in a failed transaction, and may hit this, too */
         e = ceasei_pg_command(grace, db, "ROLLBACK");
     } while (e != CEASE_OK && db->conn && !cease_done(grace));
     if (e != CEASE_OK && db->conn)

@@ -15,8 +15,8 @@
  * before the server had begun the statement is void, so it is repeated until the statement has ended.
  * All this has a budget (cancel_max); when it is over the connection is closed, and every later
  * call on it says CEASE_ENOTCONN. The time that the context has left also goes to the server, as
- * `statement_timeout`, in the same packet as the statement: should this process die or the network break, the
- * statement still ends.
+ * `statement_timeout`, at least a second, in the same packet as the statement: should this process die or the network
+ * break, the statement still ends.
  *
  * What is promised: a call returns the context's error when, and only when, its work was cut short.
  * A statement that the server completed although the cancel was on its way is a success, if no row of it

@@ -148,6 +148,23 @@ BOTH(time_left_goes_to_the_server_and_is_taken_back)
     cease_pg_close(db);
 }
 
+/* What takes it back runs under it, and a ROLLBACK, too: a moment would be too short for them on a busy server. */
+BOTH(time_left_is_no_moment_at_the_server)
+{
+    cease_pg *db = open_pg();
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ms(20), &stop);
+    cease_error e = cease_pg_exec(ctx, db, "SELECT 1");
+    CHECK(e == CEASE_OK || e == CEASE_EDEADLINE);
+    cease_end(stop);
+    PGresult *shown = PQexec(cease_pg_handle(db), "SHOW statement_timeout");
+    const char *text = PQgetvalue(shown, 0, 0);
+    CHECK_STR(text,
+              strcmp(text, "0") == 0 ? "0" : "1s"); /* the first: it came too late to be set */
+    PQclear(shown);
+    cease_pg_close(db);
+}
+
 struct reading {
     cease_canceler *stop;
     int rows;

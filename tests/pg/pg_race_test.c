@@ -79,7 +79,7 @@ static void check(void *db)
 static void race(struct race race)
 {
     race.what = "queries";
-    race.rounds = race_rounds(4000) / 2;
+    race.rounds = race_rounds(2000) / 2;
     race.time_max_us = 2500;
     race.some_unbounded = true;
     race.ask = ask;
