@@ -218,7 +218,8 @@ struct cease_http_tls;
 /* The same over TLS: `tls` is cease_https_server() of cease/https.h, and tls_arg a cease_tls_config of
  * cease_tls_server_new. The handshake has the time of a head (head_timeout). A connection that waits has
  * no task, and keeps its TLS session. What the server cannot serve for want of room is closed without
- * a word. HTTP/2 is not offered.
+ * a word. HTTP/2 (cease/http2.h) is spoken where the configuration's alpn has "h2" and the client
+ * chooses it.
  *
  * Parks: until it has stopped; the last phase cannot be cut short.
  * Callers: tasks and threads.

@@ -10,6 +10,9 @@
  *     cease_http_reply_deinit(&reply);
  *     cease_http_client_free(client);
  *
+ * It speaks HTTP/1.1, over TLS too: it offers no other protocol, since a pool of connections with one
+ * exchange each is another thing than one connection with many. For HTTP/2 see cease_http2_dial.
+ *
  * One client serves a whole program. It keeps a pool of connections for each origin (scheme, host,
  * port and proxy), follows redirects, asks for gzip and unpacks it, takes proxies from the
  * environment, tries again where that is safe, and hands on what the context carries: the time that is

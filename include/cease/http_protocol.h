@@ -19,10 +19,10 @@
 CEASE_BEGIN_DECLS
 
 /* Changes whenever the seam's private types do. */
-#define CEASE_HTTP_SEAM 1
+#define CEASE_HTTP_SEAM 2
 
 struct ceasei_http_seam;
-struct ceasei_http_run;
+struct ceasei_http_connection;
 
 /* A protocol beside HTTP/1.1. */
 typedef struct cease_http_protocol {
@@ -30,10 +30,12 @@ typedef struct cease_http_protocol {
     unsigned seam;       /* CEASE_HTTP_SEAM */
     const char *preface; /* the bytes with which a connection begins; static */
     size_t preface_size;
-    /* Serves one connection, whose first bytes have been read, on its task; returns when it is to be
+    const char
+        *alpn; /* its name over TLS, where that decides, not the preface; NULL: not over TLS */
+    /* Serves one connection, of which these bytes have been read, on its task; returns when it is to be
      * closed. */
-    void (*run)(void *self, const struct ceasei_http_seam *seam, struct ceasei_http_run *run,
-                cease_conn *conn, const void *data, size_t size);
+    void (*run)(void *self, const struct ceasei_http_seam *seam, struct ceasei_http_connection *c,
+                const void *data, size_t size);
     void (*release)(void *self); /* with the server; may be NULL */
     void *self;
 } cease_http_protocol;

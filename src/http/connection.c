@@ -140,8 +140,15 @@ static cease_error connection_task(cease_ctx *ctx, void *arg)
 {
     struct ceasei_http_connection *c = arg;
     (void)ctx;
-    bool usable = !c->run->tls || c->session || open_session(c);
-    if (!usable || !ceasei_http1_run(c)) {
+    bool rests = false;
+    if (!c->run->tls || c->session || open_session(c)) {
+        if (!c->begun && ceasei_http_protocol_agreed(c)) {
+            ceasei_http_protocol_run(c, NULL, 0);
+        } else {
+            rests = ceasei_http1_run(c);
+        }
+    }
+    if (!rests) {
         end(c);
     }
     return CEASE_OK;

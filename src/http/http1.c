@@ -204,7 +204,7 @@ bool ceasei_http1_run(struct ceasei_http_connection *c)
     if (input == INPUT_BAD || input == INPUT_TIMEOUT) {
         refuse(&h, status);
     } else if (input == INPUT_OTHER) {
-        ceasei_http_protocol_run(c->run, c->conn, h.in, h.in_size);
+        ceasei_http_protocol_run(c, h.in, h.in_size);
     }
     free(h.heap);
     return input == INPUT_RESTS;

@@ -18,6 +18,9 @@ static const struct ceasei_http_seam seam = {
     .budget_end = ceasei_http_budget_end,
     .put_number = ceasei_put_number,
     .put_date = ceasei_put_date,
+    .connection_read = ceasei_http_connection_read,
+    .connection_write = ceasei_http_connection_write,
+    .connection_shutdown = ceasei_http_connection_shutdown,
 };
 
 cease_error cease_http_server_protocol(cease_http_server *s, const cease_http_protocol *protocol)
@@ -50,9 +53,17 @@ enum ceasei_http_preface ceasei_http_preface(const cease_http_server *s, const c
     return there == all ? CEASEI_PREFACE_YES : CEASEI_PREFACE_MORE;
 }
 
-void ceasei_http_protocol_run(struct ceasei_http_run *run, cease_conn *conn, const void *data,
-                              size_t size)
+bool ceasei_http_protocol_agreed(const struct ceasei_http_connection *c)
 {
-    const cease_http_protocol *p = &run->server->protocol;
-    p->run(p->self, &seam, run, conn, data, size);
+    const cease_http_tls *tls = c->run->tls;
+    const char *mine = c->run->server->protocol.alpn;
+    const char *agreed =
+        mine && c->session && tls->duplex && tls->alpn ? tls->alpn(c->session) : NULL;
+    return agreed && strcmp(agreed, mine) == 0;
+}
+
+void ceasei_http_protocol_run(struct ceasei_http_connection *c, const void *data, size_t size)
+{
+    const cease_http_protocol *p = &c->run->server->protocol;
+    p->run(p->self, &seam, c, data, size);
 }

@@ -194,8 +194,9 @@ void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, con
 enum ceasei_http_preface { CEASEI_PREFACE_NO, CEASEI_PREFACE_MORE, CEASEI_PREFACE_YES };
 enum ceasei_http_preface ceasei_http_preface(const cease_http_server *s, const char *data,
                                              size_t size);
-void ceasei_http_protocol_run(struct ceasei_http_run *run, cease_conn *conn, const void *data,
-                              size_t size);
+/* Whether both sides have agreed on the protocol, over TLS. */
+bool ceasei_http_protocol_agreed(const struct ceasei_http_connection *c);
+void ceasei_http_protocol_run(struct ceasei_http_connection *c, const void *data, size_t size);
 
 /* http1.c: what happens on one connection while it is busy. True: it rests, and is not the caller's any
  * more; false: it is to be closed. */
@@ -244,6 +245,11 @@ struct ceasei_http_seam {
                               cease_error e);
     char *(*put_number)(char *p, uint64_t n, unsigned base);
     char *(*put_date)(char *p);
+    cease_error (*connection_read)(cease_ctx *ctx, struct ceasei_http_connection *c, void *buf,
+                                   size_t size, size_t *ret_count);
+    cease_error (*connection_write)(cease_ctx *ctx, struct ceasei_http_connection *c,
+                                    const struct iovec *iov, int count, size_t *ret_count);
+    cease_error (*connection_shutdown)(cease_ctx *ctx, struct ceasei_http_connection *c);
 };
 
 /* text.c: building messages. Each returns the end of what it has written. */

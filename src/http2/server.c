@@ -34,7 +34,7 @@ struct h2_server {
     struct ceasei_h2_conn conn;
     const struct ceasei_http_seam *seam;
     struct ceasei_http_run *run;
-    cease_conn *raw;
+    struct ceasei_http_connection *connection;
     uint32_t running; /* atomic: streams that have a task */
 };
 
@@ -42,12 +42,16 @@ struct h2_server {
 
 static cease_error io_read(cease_ctx *ctx, void *self, void *buf, size_t size, size_t *ret_count)
 {
-    return cease_conn_read(ctx, self, buf, size, ret_count);
+    struct h2_server *h = self;
+    return h->seam->connection_read(ctx, h->connection, buf, size, ret_count);
 }
 
 static cease_error io_write(cease_ctx *ctx, void *self, const void *data, size_t size)
 {
-    return cease_conn_write(ctx, self, data, size, NULL);
+    struct h2_server *h = self;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    size_t n;
+    return h->seam->connection_write(ctx, h->connection, &piece, 1, &n);
 }
 
 static const struct ceasei_h2_io io = {io_read, io_write};
@@ -75,7 +79,7 @@ static cease_error stream_task(cease_ctx *ctx, void *arg)
     struct request *r = arg;
     struct h2_server *h = r->h;
     (void)ctx;
-    ceasei_h2_stream_serve(&r->call, h->seam, h->run, h->raw);
+    ceasei_h2_stream_serve(&r->call, h->seam, h->run, h->connection->conn);
     free(r);
     count_running(h, false);
     return CEASE_OK;
@@ -176,21 +180,21 @@ static void linger(struct h2_server *h)
     size_t n = 0;
     cease_canceler *stop;
     cease_ctx *ctx = cease_with_timeout(h->run->final, cease_ms(LINGER_MS), &stop);
-    if (cease_conn_shutdown(h->raw) == CEASE_OK) {
-        while (total < LINGER_MAX &&
-               cease_conn_read(ctx, h->raw, waste, sizeof waste, &n) == CEASE_OK) {
+    if (h->seam->connection_shutdown(ctx, h->connection) == CEASE_OK) {
+        while (total < LINGER_MAX && io_read(ctx, h, waste, sizeof waste, &n) == CEASE_OK) {
             total += n;
         }
     }
     cease_end(stop);
 }
 
-static void run(void *self, const struct ceasei_http_seam *seam, struct ceasei_http_run *run,
-                cease_conn *conn, const void *data, size_t size)
+static void serve(void *self, const struct ceasei_http_seam *seam, struct ceasei_http_connection *c,
+                  const void *data, size_t size)
 {
     const cease_http2_opts *opts = self;
+    struct ceasei_http_run *run = c->run;
     const cease_http_server_opts *limits = &run->server->opts;
-    struct h2_server h = {.seam = seam, .run = run, .raw = conn};
+    struct h2_server h = {.seam = seam, .run = run, .connection = c};
     const struct ceasei_h2_conn_opts conn_opts = {
         .session = {.server = true,
                     .stream_max = opts->stream_max,
@@ -199,7 +203,7 @@ static void run(void *self, const struct ceasei_http_seam *seam, struct ceasei_h
                     .head_max = (uint32_t)limits->head_max,
                     .field_max = limits->header_count_max + CEASEI_H2_PSEUDO_MAX},
         .io = &io,
-        .io_self = conn,
+        .io_self = &h,
         .owner = &owner,
         .owner_self = &h,
         .parent = run->final,
@@ -240,7 +244,8 @@ cease_error cease_http2_enable(cease_http_server *s, const cease_http2_opts *opt
                                           .seam = CEASE_HTTP_SEAM,
                                           .preface = preface,
                                           .preface_size = sizeof preface - 1,
-                                          .run = run,
+                                          .alpn = CEASEI_H2_ALPN,
+                                          .run = serve,
                                           .release = free,
                                           .self = own};
     bool fits = own->stream_window <= INT32_MAX && own->connection_window <= INT32_MAX;

@@ -8,6 +8,9 @@
 #include "http/server.h"
 #include "http2/conn.h"
 
+/* HTTP/2's name in ALPN. */
+#define CEASEI_H2_ALPN "h2"
+
 enum {
     CEASEI_H2_STREAM_MAX = 128,
     CEASEI_H2_STREAM_WINDOW = 64 * 1024,
