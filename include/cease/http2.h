@@ -8,8 +8,9 @@
  *     cease_error e = cease_http2_enable(server, NULL);
  *
  * From then on a connection that begins with HTTP/2's preface is served as HTTP/2 (h2c, "prior
- * knowledge"), on the same listener, with the same handlers. Every stream has a task and a context of its
- * own. A stream's context ends, besides for the reasons that cease/http.h lists, when the client resets
+ * knowledge"), on the same listener, with the same handlers. Over TLS (cease_http_server_serve_tls) the
+ * client chooses by ALPN: a configuration whose alpn is {"h2", "http/1.1", NULL} offers both. Every stream
+ * has a task and a context of its own. A stream's context ends, besides for the reasons that cease/http.h lists, when the client resets
  * it; then the cause's code is the HTTP/2 error code, a positive number (CANCEL is 8), and the access log
  * says 499.
  *
@@ -49,12 +50,17 @@
 
 CEASE_BEGIN_DECLS
 
-/* Limits of one connection. 0 means the default. */
+/* Limits of one connection, and what a client needs besides. 0 and NULL mean the default. */
 typedef struct cease_http2_opts {
     size_t size;                /* sizeof(cease_http2_opts) */
     uint32_t stream_max;        /* 128: streams that the peer may have open at a time */
     uint32_t stream_window;     /* 64 KiB: bytes of one body that wait to be read */
     uint32_t connection_window; /* 1 MiB: of all bodies of a connection together; at least 65,535 */
+    /* a client's */
+    const cease_http_tls *tls; /* cease_http2_dial: cease_https(); NULL: without TLS */
+    void *tls_arg;             /* for tls->open, which is to offer "h2"; borrowed while it dials */
+    bool no_trace;             /* do not send traceparent and tracestate */
+    bool no_baggage;           /* do not send baggage */
 } cease_http2_opts;
 
 /* Teaches a server HTTP/2. opts may be NULL, and is copied.
@@ -76,7 +82,7 @@ typedef struct cease_http2_client cease_http2_client;
 typedef struct cease_http2_stream cease_http2_stream;
 
 /* Puts an HTTP/2 client on a connection and sends the preface. The server must be known to speak HTTP/2
- * (prior knowledge). opts may be NULL; its stream_max means nothing here.
+ * (prior knowledge). opts may be NULL; its stream_max and tls mean nothing here.
  *
  * Parks: never.
  * Callers: tasks and threads.
@@ -106,12 +112,21 @@ CEASE_PUBLIC cease_error cease_http2_client_over(const cease_http_tls *tls, void
                                                  const cease_http2_opts *opts,
                                                  cease_http2_client **ret_client);
 
-/* Connects to an address of cease/net.h, and does what cease_http2_client_new does.
+/* Connects to an address of cease/net.h, and does what cease_http2_client_new does. With opts->tls it
+ * puts TLS on the connection, verifies the server as the address' host, and asks for "h2" (ALPN): a server
+ * that does not choose it speaks HTTP/1.1 only, and is one for cease_http_client_do.
  *
- * Parks: until connected.
+ *     static const char *const h2[] = {"h2", NULL};
+ *     cease_tls_config *trust = cease_tls_client_new(
+ *         &(cease_tls_client_opts){.size = sizeof(cease_tls_client_opts), .alpn = h2});
+ *     const cease_http2_opts opts = {.size = sizeof opts, .tls = cease_https(), .tls_arg = trust};
+ *     e = cease_http2_dial(ctx, "example.com:443", &opts, &client);
+ *
+ * Parks: until connected, with TLS until both sides have agreed.
  * Callers: tasks and threads.
  * Owns: *ret_client is yours: cease_http2_client_close.
- * Errors: those of cease_dial and of cease_http2_client_new.
+ * Errors: those of cease_dial and of cease_http2_client_new; with TLS those of its table (CEASE_ETLS),
+ *     CEASE_ENOTSUP (the server does not speak HTTP/2), CEASE_EINVAL (an address without a host).
  * Since: 0.1
  */
 CEASE_PUBLIC cease_error cease_http2_dial(cease_ctx *ctx, const char *address,
@@ -140,7 +155,8 @@ CEASE_PUBLIC bool cease_http2_client_usable(cease_http2_client *c);
 CEASE_PUBLIC void cease_http2_client_close(cease_http2_client *c);
 
 /* Makes one request, and reads the whole response, as cease_http_do, whose call and reply these are. The
- * call's address is not used. When ctx ends, the stream is reset with CANCEL, and nothing of the call runs on after its
+ * call's address is not used. The time that is left, the trace and the baggage go along as with
+ * cease_http_client_do. When ctx ends, the stream is reset with CANCEL, and nothing of the call runs on after its
  * return. A stream that the server has reset after ctx's deadline is that deadline's.
  *
  * Parks: until the response is there.
@@ -154,7 +170,7 @@ CEASE_PUBLIC void cease_http2_client_close(cease_http2_client *c);
 CEASE_PUBLIC cease_error cease_http2_do(cease_ctx *ctx, cease_http2_client *c,
                                         const cease_http_call *call, cease_http_reply *ret);
 
-/* Opens a stream and sends the head of call's request, with the time that ctx has left; call's body is
+/* Opens a stream and sends the head of call's request, with what ctx carries; call's body is
  * not sent, only its size told, if it is not NULL. `end`: the request has no body. Above what the server takes at a time, the head waits in
  * the connection. ctx is used during the call only.
  *

@@ -2,8 +2,8 @@
  *
  * client.c: HTTP/2 from the client's side: a connection with its reading task, and streams.
  *
- * A client lives as long as its owner or one of its streams needs it: `refs`. Closing ends the connection
- * and joins its tasks at once; the memory goes with the last reference.
+ * A client lives as long as its owner or one of its streams needs it: `refs`. Closing joins its tasks and
+ * closes the connection at once; the memory goes with the last reference.
  *
  * A stream belongs to the task that has opened it (or to two, a reader and a writer); all it shares with
  * others is the session, under the connection's lock.
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HEAD_MAX = 64 * 1024, FIELD_MAX = 256, WRITE_BUDGET_S = 30 };
+enum { HEAD_MAX = 64 * 1024, FIELD_MAX = 256, WRITE_BUDGET_S = 30, HOST_MAX = 256 };
 
 /* ---- the connection ---- */
 
@@ -42,8 +42,10 @@ static const struct ceasei_h2_io io = {io_read, io_write};
 static void close_carrier(cease_http2_client *c)
 {
     cease_conn_close(c->raw);
-    if (c->tls) {
+    c->raw = NULL;
+    if (c->session) {
         c->tls->close(c->session);
+        c->session = NULL;
     }
 }
 
@@ -106,7 +108,9 @@ static cease_error client_new(cease_http2_client *carrier, const cease_http2_opt
         c->raw = carrier->raw;
         c->tls = carrier->tls;
         c->session = carrier->session;
-        e = client_init(c, opts ? opts : &none);
+        opts = opts ? opts : &none;
+        c->carries = (struct ceasei_h2_carries){!opts->no_trace, !opts->no_baggage};
+        e = client_init(c, opts);
     }
     if (e != CEASE_OK) {
         close_carrier(carrier);
@@ -142,10 +146,52 @@ cease_error cease_http2_client_over(const cease_http_tls *tls, void *take_sessio
     return client_new(&carrier, opts, ret_client);
 }
 
+/* The host of "host:port" or "[host]:port". */
+static bool host_of(const char *address, char ret[HOST_MAX])
+{
+    bool brackets = address[0] == '[';
+    const char *end = brackets ? strchr(address, ']') : strrchr(address, ':');
+    size_t size = end ? (size_t)(end - address) - brackets : 0;
+    if (size == 0 || size >= HOST_MAX || strncmp(address, "unix:", 5) == 0) {
+        return false;
+    }
+    memcpy(ret, address + brackets, size);
+    ret[size] = '\0';
+    return true;
+}
+
+static cease_error dial_tls(cease_ctx *ctx, const char *address, const cease_http2_opts *opts,
+                            cease_http2_client **ret_client)
+{
+    const cease_http_tls *tls = opts->tls;
+    char host[HOST_MAX];
+    cease_conn *conn;
+    void *session = NULL;
+    if (!host_of(address, host)) {
+        return CEASE_EINVAL;
+    }
+    cease_error e = cease_dial(ctx, address, NULL, &conn);
+    if (e == CEASE_OK) {
+        e = tls->open(ctx, opts->tls_arg, conn, host, &session);
+    }
+    if (e != CEASE_OK) {
+        return e;
+    }
+    const char *agreed = tls->protocol ? tls->protocol(session) : NULL;
+    if (!agreed || strcmp(agreed, CEASEI_H2_ALPN) != 0) {
+        tls->close(session);
+        return CEASE_ENOTSUP;
+    }
+    return cease_http2_client_over(tls, session, opts, ret_client);
+}
+
 cease_error cease_http2_dial(cease_ctx *ctx, const char *address, const cease_http2_opts *opts,
                              cease_http2_client **ret_client)
 {
     cease_conn *conn;
+    if (opts && opts->tls) {
+        return dial_tls(ctx, address, opts, ret_client);
+    }
     cease_error e = cease_dial(ctx, address, NULL, &conn);
     return e == CEASE_OK ? cease_http2_client_new(conn, opts, ret_client) : e;
 }
@@ -164,6 +210,7 @@ void cease_http2_client_close(cease_http2_client *c)
         ceasei_h2_conn_end(&c->conn, NGHTTP2_CANCEL);
         cease_cancel_cause(c->conn.kill, CEASE_ECLOSED, "the client was closed");
         ceasei_h2_conn_join(&c->conn);
+        close_carrier(c); /* now, not with the last stream: so the server hears of it */
         client_unref(c);
     }
 }
@@ -177,7 +224,7 @@ cease_error cease_http2_stream_open(cease_ctx *ctx, cease_http2_client *c,
     struct ceasei_h2_fields f;
     cease_error e = cease_err(ctx);
     if (e == CEASE_OK) {
-        e = ceasei_h2_fields_request(&f, ctx, call, end);
+        e = ceasei_h2_fields_request(&f, ctx, call, end, c->carries);
     }
     if (e != CEASE_OK) {
         return e;

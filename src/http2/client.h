@@ -6,15 +6,17 @@
 #define CEASE_HTTP2_CLIENT_H
 
 #include "http2/conn.h"
+#include "http2/fields.h"
 
 #include <cease/http2.h>
 
 struct cease_http2_client {
     struct ceasei_h2_conn conn;
-    cease_conn *raw;           /* our share; NULL with TLS */
-    const cease_http_tls *tls; /* NULL: none */
-    void *session;             /* of tls */
-    uint32_t refs;             /* atomic: the owner's and one for each stream */
+    cease_conn *raw;                  /* our share; NULL with TLS */
+    const cease_http_tls *tls;        /* NULL: none */
+    void *session;                    /* of tls */
+    struct ceasei_h2_carries carries; /* set at birth */
+    uint32_t refs;                    /* atomic: the owner's and one for each stream */
 };
 
 struct cease_http2_stream {

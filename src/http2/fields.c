@@ -7,14 +7,18 @@
  */
 #include "http2/fields.h"
 
+#include <cease/propagate.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { OWN_FIELDS = 6, TIMEOUT_ROOM = 24 };
+enum { OWN_FIELDS = 9, TIMEOUT_ROOM = 24 };
 
 /* ---- the URL ---- */
+
+static const char timeout_name[] = "x-request-timeout-ms";
 
 struct url {
     const char *scheme, *authority, *target;
@@ -112,10 +116,38 @@ static void add(struct ceasei_h2_fields *f, const char *name, size_t name_size, 
                                      .valuelen = value_size};
 }
 
+/* One whose value is another each time: it would only push others out of the compression's table. */
+static void add_passing(struct ceasei_h2_fields *f, const char *name, size_t name_size,
+                        const char *value, size_t value_size)
+{
+    add(f, name, name_size, value, value_size);
+    f->nv[f->count - 1].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+}
+
+/* What a context carries, as it is sent. */
+struct carried {
+    const cease_trace_context *trace; /* NULL: none */
+    const char *baggage;              /* "": none */
+    bool timed;                       /* how much time is left */
+};
+
+/* Whether that takes the place of a field of the caller's: what is handed on must be what is left. */
+static bool replaces(const struct carried *c, const char *name)
+{
+    return (c->trace &&
+            (strcasecmp(name, "traceparent") == 0 || strcasecmp(name, "tracestate") == 0)) ||
+           (c->baggage[0] != '\0' && strcasecmp(name, "baggage") == 0) ||
+           (c->timed && strcasecmp(name, timeout_name) == 0);
+}
+
 /* The caller's fields; the small names go to *text. Their values stay where they are. */
-static void add_list(struct ceasei_h2_fields *f, const cease_http_header *h, char **text)
+static void add_list(struct ceasei_h2_fields *f, const cease_http_header *h,
+                     const struct carried *carried, char **text)
 {
     for (; h && h->name; h++) {
+        if (replaces(carried, h->name)) {
+            continue;
+        }
         char *name = *text;
         for (const char *p = h->name; *p; p++) {
             *(*text)++ = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
@@ -124,19 +156,36 @@ static void add_list(struct ceasei_h2_fields *f, const cease_http_header *h, cha
     }
 }
 
-/* The time that is left, for the server. */
-static void add_deadline(struct ceasei_h2_fields *f, cease_ctx *ctx, const cease_http_call *call,
+/* The time that is left, for the server. False: there is none to be told. */
+static bool add_deadline(struct ceasei_h2_fields *f, cease_ctx *ctx, const cease_http_call *call,
                          char *text)
 {
     cease_time deadline;
     if (call->no_deadline || !cease_deadline(ctx, &deadline)) {
-        return;
+        return false;
     }
     cease_dur reserve = call->reserve.ns != 0 ? call->reserve : cease_ms(2);
     int64_t ms = cease_until(cease_time_add(deadline, cease_ns(-reserve.ns))).ns / 1000000;
-    if (ms <= INT64_C(9999999999)) {
-        int n = snprintf(text, TIMEOUT_ROOM, "%lld", (long long)(ms > 0 ? ms : 0));
-        add(f, "x-request-timeout-ms", 20, text, (size_t)n);
+    if (ms > INT64_C(9999999999)) {
+        return false;
+    }
+    int n = snprintf(text, TIMEOUT_ROOM, "%lld", (long long)(ms > 0 ? ms : 0));
+    add_passing(f, timeout_name, sizeof timeout_name - 1, text, (size_t)n);
+    return true;
+}
+
+/* The trace and the baggage; `parent` has room for a traceparent. */
+static void add_carried(struct ceasei_h2_fields *f, const struct carried *c, char *parent)
+{
+    if (c->trace) {
+        cease_trace_format(c->trace, parent);
+        add_passing(f, "traceparent", 11, parent, CEASE_TRACEPARENT_SIZE - 1);
+        if (c->trace->state[0] != '\0') {
+            add(f, "tracestate", 10, c->trace->state, strlen(c->trace->state));
+        }
+    }
+    if (c->baggage[0] != '\0') {
+        add(f, "baggage", 7, c->baggage, strlen(c->baggage));
     }
 }
 
@@ -154,12 +203,15 @@ static void add_target(struct ceasei_h2_fields *f, const struct url *u, char **t
 }
 
 cease_error ceasei_h2_fields_request(struct ceasei_h2_fields *f, cease_ctx *ctx,
-                                     const cease_http_call *call, bool end)
+                                     const cease_http_call *call, bool end,
+                                     struct ceasei_h2_carries carries)
 {
+    struct carried carried = {.trace = carries.trace ? cease_trace_from_context(ctx) : NULL,
+                              .baggage = carries.baggage ? cease_baggage_from_context(ctx) : ""};
     const char *method = call->method ? call->method : end ? "GET" : "POST";
     struct url u;
     size_t count = OWN_FIELDS;
-    size_t size = 2 * TIMEOUT_ROOM + 1;
+    size_t size = 2 * TIMEOUT_ROOM + CEASE_TRACEPARENT_SIZE + 1;
     *f = (struct ceasei_h2_fields){0};
     if (!call->url || !split(call->url, &u) || !is_token(method)) {
         return CEASE_EINVAL;
@@ -174,22 +226,25 @@ cease_error ceasei_h2_fields_request(struct ceasei_h2_fields *f, cease_ctx *ctx,
     char *text = (char *)(f->nv + count);
     char *timeout = text;
     char *length = text + TIMEOUT_ROOM;
-    text += 2 * (size_t)TIMEOUT_ROOM;
+    char *parent = text + 2 * (size_t)TIMEOUT_ROOM;
+    text = parent + CEASE_TRACEPARENT_SIZE;
     add(f, ":method", 7, method, strlen(method));
     add(f, ":scheme", 7, u.scheme_size == 4 ? "http" : "https", u.scheme_size);
     add(f, ":authority", 10, u.authority, u.authority_size);
     add_target(f, &u, &text);
-    add_deadline(f, ctx, call, timeout);
+    carried.timed = add_deadline(f, ctx, call, timeout);
+    add_carried(f, &carried, parent);
     if (call->body) {
         int n = snprintf(length, TIMEOUT_ROOM, "%zu", call->body_size);
         add(f, "content-length", 14, length, (size_t)n);
     }
-    add_list(f, call->headers, &text);
+    add_list(f, call->headers, &carried, &text);
     return CEASE_OK;
 }
 
 cease_error ceasei_h2_fields_trailers(struct ceasei_h2_fields *f, const cease_http_header *list)
 {
+    static const struct carried none = {.baggage = ""};
     size_t count = 0;
     size_t size = 0;
     *f = (struct ceasei_h2_fields){0};
@@ -199,7 +254,7 @@ cease_error ceasei_h2_fields_trailers(struct ceasei_h2_fields *f, const cease_ht
             return CEASE_ENOMEM;
         }
         char *text = (char *)(f->nv + count);
-        add_list(f, list, &text);
+        add_list(f, list, &none, &text);
     }
     return e;
 }

@@ -16,9 +16,16 @@ struct ceasei_h2_fields {
     size_t count;
 };
 
-/* The head of call's request, with the time that ctx has left. CEASE_EINVAL: URL, method or a field. */
+/* What of a context's a client sends, besides the time that is left. */
+struct ceasei_h2_carries {
+    bool trace, baggage;
+};
+
+/* The head of call's request, with what ctx carries, which replaces fields of the caller's.
+ * CEASE_EINVAL: URL, method or a field. */
 cease_error ceasei_h2_fields_request(struct ceasei_h2_fields *f, cease_ctx *ctx,
-                                     const cease_http_call *call, bool end);
+                                     const cease_http_call *call, bool end,
+                                     struct ceasei_h2_carries carries);
 /* Trailers: NULL is none. */
 cease_error ceasei_h2_fields_trailers(struct ceasei_h2_fields *f, const cease_http_header *list);
 void ceasei_h2_fields_deinit(struct ceasei_h2_fields *f);

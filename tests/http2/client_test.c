@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <cease/http2.h>
+#include <cease/propagate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,13 +49,32 @@ static cease_error until_end(cease_ctx *ctx, cease_http_request *req, cease_http
     return cease_wait(ctx);
 }
 
+/* Says what the request's context carries. */
+static cease_error carried(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                           void *arg)
+{
+    char parent[CEASE_TRACEPARENT_SIZE] = "none";
+    const cease_trace_context *trace = cease_trace_from_context(ctx);
+    cease_time deadline = CEASE_NEVER;
+    (void)req;
+    (void)arg;
+    if (trace) {
+        cease_trace_format(trace, parent);
+    }
+    bool soon = cease_deadline(ctx, &deadline) && cease_until(deadline).ns < cease_sec(10).ns;
+    return cease_http_response_print(ctx, res, "%s %s [%s] %s", parent, trace ? trace->state : "",
+                                     cease_baggage_from_context(ctx), soon ? "soon" : "late");
+}
+
 static void begin(struct rig *r, cease_http2_client **c, void *begun)
 {
+    const cease_http_server_opts opts = {.size = sizeof opts, .take_baggage = true};
     char address[64];
-    rig_init(r, NULL);
+    rig_init(r, &opts);
     CHECK_OK(cease_http2_enable(r->server, NULL));
     CHECK_OK(cease_http_server_route(r->server, NULL, "/echo", echo, NULL));
     CHECK_OK(cease_http_server_route(r->server, "GET", "/end", until_end, begun));
+    CHECK_OK(cease_http_server_route(r->server, "GET", "/carried", carried, NULL));
     rig_start(r);
     snprintf(address, sizeof address, "127.0.0.1:%d", r->port);
     CHECK_OK(cease_http2_dial(cease_background(), address, NULL, c));
@@ -285,6 +305,59 @@ TEST(deadline_travelsLessItsReserve_andEndsBothSides)
     end(&r, c);
 }
 
+static void check_carried(struct rig *r, cease_ctx *ctx, cease_http2_client *c, const char *want)
+{
+    static const cease_http_header stale[] = {
+        {"Traceparent", "00-11111111111111111111111111111111-1111111111111111-00"},
+        {"Tracestate", "old=1"},
+        {"Baggage", "old=1"},
+        {"X-Request-Timeout-Ms", "999999"},
+        {NULL, NULL}};
+    cease_http_call call;
+    cease_http_reply reply = {0};
+    char url[100];
+    call_init(&call, r, url, "/carried");
+    call.headers = stale;
+    CHECK_OK(cease_http2_do(ctx, c, &call, &reply));
+    CHECK_STR(reply.body, want);
+    cease_http_reply_deinit(&reply);
+}
+
+TEST(context_withTraceBaggageAndDeadline_travelsInsteadOfTheCallersFields)
+{
+    static const char parent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    static const char stale[] =
+        "00-11111111111111111111111111111111-1111111111111111-00 old=1 [old=1] late";
+    static const cease_http2_opts none = {
+        .size = sizeof none, .no_trace = true, .no_baggage = true};
+    struct rig r;
+    cease_http2_client *c;
+    cease_http2_client *silent;
+    cease_trace_context trace;
+    cease_canceler *stop;
+    cease_ctx *full;
+    char address[64];
+    begin(&r, &c, NULL);
+    CHECK_OK(cease_trace_parse(parent, "k=v", &trace));
+    cease_ctx *timed = cease_with_timeout(cease_background(), cease_sec(10), &stop);
+    cease_ctx *traced = cease_with_trace(timed, &trace);
+    CHECK_OK(cease_with_baggage_member(traced, "user", "7 %", &full));
+    check_carried(
+        &r, full, c,
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 k=v [user=7%20%25] soon");
+    check_carried(&r, cease_background(), c, stale);
+    snprintf(address, sizeof address, "127.0.0.1:%d", r.port);
+    CHECK_OK(cease_http2_dial(timed, address, &none, &silent));
+    cease_ctx *timeless = cease_without_cancel(full);
+    check_carried(&r, timeless, silent, stale);
+    cease_http2_client_close(silent);
+    cease_unref(timeless);
+    cease_unref(full);
+    cease_unref(traced);
+    cease_end(stop);
+    end(&r, c);
+}
+
 TEST(close_withOpenStreams_endsThemAndTheyMayBeGivenBackLater)
 {
     struct rig r;
@@ -299,8 +372,8 @@ TEST(close_withOpenStreams_endsThemAndTheyMayBeGivenBackLater)
     CHECK_EVENTUALLY(rig_counts(&r).requests == 1);
     cease_http2_client_close(c);
     CHECK_ERR(cease_http2_stream_wait(cease_background(), s, &status), CEASE_EPIPE);
-    cease_http2_stream_close(s);
     CHECK_EQ(rig_logged(&r, 1).cause_code, CEASE_EPEERGONE);
+    cease_http2_stream_close(s);
     rig_stop(&r);
 }
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Drives the HTTP/2 server with real clients (curl, nghttp, h2load, and Go's where there is a Go): out to find
-what ours reads differently than everybody else, and what is left behind when they give up.
+"""Drives the HTTP/2 server with real clients (curl, nghttp, h2load, Go's), and Go's server with our client: out to
+find what ours reads differently than everybody else, and what is left behind when they give up.
 
-    peers_test.py SERVER [go]     go: Go's client only, which takes a while to build
+    peers_test.py SERVER              with curl, nghttp and h2load
+    peers_test.py --go SERVER CLIENT  with Go's client and server, which take a while to build
+    --tls                             the same over TLS: SERVER takes a certificate and a key, CLIENT a CA
 
-A client that is not installed is printed and counted as skipped.
+A peer that is not installed is printed and counted as skipped.
 """
+import argparse
 import os
 import re
 import shutil
@@ -16,12 +19,13 @@ import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+EMULATOR = os.environ.get('HARNESS_EMULATOR', '').split()
 counts = {'passed': 0, 'failed': 0, 'skipped': 0}
 
 
 def check(name, condition, detail=''):
     counts['passed' if condition else 'failed'] += 1
-    print('%-5s %s%s' % ('ok' if condition else 'FAIL', name, '' if condition else ': %s' % detail))
+    print('%-5s %s%s' % ('ok' if condition else 'FAIL', name, '' if condition else ': %r' % (detail,)))
 
 
 def skip(name, why):
@@ -38,11 +42,11 @@ def run(*command, data=None, env=None):
 class Server:
     """The server, and what it logs."""
 
-    def __init__(self, path):
-        self.process = subprocess.Popen([*os.environ.get('HARNESS_EMULATOR', '').split(), path],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def __init__(self, path, tls):
+        self.process = subprocess.Popen([*EMULATOR, path, *tls], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
         self.address = self.process.stdout.readline().decode().strip()
-        self.url = 'http://' + self.address
+        self.url = ('https://' if tls else 'http://') + self.address
         self.log, self.ended, self.more = [], False, threading.Condition()
         self.reader = threading.Thread(target=self.read_log)
         self.reader.start()
@@ -70,10 +74,11 @@ class Server:
         return self.process.returncode, self.process.stdout.read(), self.log[-5:]
 
 
-def with_curl(server, big):
+def with_curl(server, big, tls):
+    plain = ['curl', '-sS', '--noproxy', '*'] + (['--cacert', tls[0]] if tls else [])
+
     def curl(*args, data=None):
-        code, out, _ = run('curl', '-sS', '--noproxy', '*', '--http2-prior-knowledge', *args,
-                           data=data)
+        code, out, _ = run(*plain, '--http2' if tls else '--http2-prior-knowledge', *args, data=data)
         return code, out
 
     code, out = curl(server.url + '/hello', '-w', '%{http_version} %{http_code}')
@@ -93,9 +98,9 @@ def with_curl(server, big):
     check('curl gives up', code == 28, code)
     line = server.wait_for(b'/wait 499')
     check('its request is 499 in the log', line is not None, line)
-    code, out, _ = run('curl', '-sS', '--noproxy', '*', '--http2', server.url + '/hello', '-w',
-                       '%{http_version}')
-    check('curl that asks for an upgrade gets HTTP/1.1', out == b'Hello, world\n1.1', out)
+    code, out, _ = run(*plain, '--http1.1' if tls else '--http2', server.url + '/hello', '-w', '%{http_version}')
+    check('curl that %s gets HTTP/1.1' % ('chooses it' if tls else 'asks for an upgrade'),
+          out == b'Hello, world\n1.1', out)
 
 
 def with_nghttp(server):
@@ -126,33 +131,54 @@ def find_go():
     return None
 
 
-def with_go(server, folder):
+def build_go(name, folder):
+    """Go's program of that name; None, with a line that says why, when it cannot be had."""
     go = find_go()
     if not go:
-        skip("Go's client", 'no Go in GOROOT or the PATH')
-        return
-    program = os.path.join(folder, 'client')
+        return skip("Go's " + name, 'no Go in GOROOT or the PATH')
+    program = os.path.join(folder, name)
     env = dict(os.environ, GO111MODULE='off', GOTOOLCHAIN='local', CGO_ENABLED='0', GOFLAGS='',
                GOCACHE=os.environ.get('GOCACHE', os.path.join(HERE, '..', '..', 'build', 'go-cache')))
-    code, out, err = run(go, 'build', '-o', program, os.path.join(HERE, 'go', 'client.go'), env=env)
-    if code != 0:
-        skip("Go's client", 'it does not build: ' + err.decode()[:200])
-        return
-    code, out, err = run(program, server.url)
+    code, _, err = run(go, 'build', '-o', program, os.path.join(HERE, 'go', name, 'main.go'), env=env)
+    return program if code == 0 else skip("Go's " + name, 'it does not build: ' + err.decode()[:200])
+
+
+def take_verdicts(whose, done):
+    """The lines "ok NAME" and "FAIL NAME" of a program that tries things itself."""
+    code, out, err = done
     for line in out.decode().splitlines():
         word, _, name = line.partition(' ')
-        check('Go: ' + name, word == 'ok', err)
-    check("Go's client ends well", code == 0, (out, err))
+        check('%s: %s' % (whose, name), word == 'ok', err)
+    check('%s ends well' % whose, code == 0, (out, err))
+
+
+def with_go_client(server, folder, tls):
+    program = build_go('client', folder)
+    if not program:
+        return
+    take_verdicts("Go's client", run(program, server.url, *tls[:1]))
     line = server.wait_for(b'/wait 499')
     check('a request that Go cancels is reset with CANCEL',
           line is not None and line.rstrip().endswith(b'the client reset the stream: CANCEL'), line)
 
 
-def with_others(server):
+def with_go_server(client, folder, tls):
+    program = build_go('server', folder)
+    if not program:
+        return
+    server = subprocess.Popen([program, *tls], stdout=subprocess.PIPE, text=True)
+    address = server.stdout.readline().strip()
+    take_verdicts("our client", run(*EMULATOR, client, address, *tls[:1]))
+    out, _ = server.communicate(timeout=60)
+    check("Go's server hears of both that were given up", out.count('given up: /wait') == 2, out)
+    check('and ends well', server.returncode == 0, server.returncode)
+
+
+def with_others(server, tls):
     with tempfile.NamedTemporaryFile() as big:
         big.write(os.urandom(3 * 1000 * 1000))
         big.flush()
-        for name, test in [('curl', lambda: with_curl(server, big)),
+        for name, test in [('curl', lambda: with_curl(server, big, tls)),
                            ('nghttp', lambda: with_nghttp(server)),
                            ('h2load', lambda: with_h2load(server))]:
             if shutil.which(name):
@@ -161,15 +187,40 @@ def with_others(server):
                 skip(name, 'it is not installed')
 
 
-def main():
-    server = Server(sys.argv[1])
-    if sys.argv[2:] == ['go']:
-        with tempfile.TemporaryDirectory() as folder:
-            with_go(server, folder)
+def make_certificate(folder):
+    """A certificate that signs itself, and its key."""
+    files = [os.path.join(folder, name) for name in ('certificate', 'key')]
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+                    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', files[0], '-keyout', files[1]],
+                   check=True, stderr=subprocess.DEVNULL)
+    return files
+
+
+def try_all(args, folder):
+    tls = make_certificate(folder) if args.tls else []
+    server = Server(args.server, tls)
+    if args.go:
+        with_go_client(server, folder, tls)
     else:
-        with_others(server)
+        with_others(server, tls)
     code, out, log = server.stop()
     check('SIGTERM ends it with nothing left', code == 0, (out, log))
+    if args.go:
+        with_go_server(args.client, folder, tls)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--tls', action='store_true')
+    parser.add_argument('--go', action='store_true')
+    parser.add_argument('server')
+    parser.add_argument('client', nargs='?')
+    args = parser.parse_args()
+    if args.tls and not shutil.which('openssl'):
+        print('0 passed, 0 failed, 1 skipped (there is no openssl)')
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        try_all(args, folder)
     print('%(passed)d passed, %(failed)d failed, %(skipped)d skipped' % counts)
     return 1 if counts['failed'] else 0
 

@@ -40,6 +40,7 @@ static cease_error ask_all(cease_ctx *ctx, struct asking *a)
     return e == CEASE_OK ? joined : e;
 }
 
+/* As cease_http2_dial does it, by hand: the session is the caller's until it is given away. */
 static cease_error connect_tls(cease_ctx *ctx, char **argv, cease_tls **ret_tls)
 {
     static const char *const protocols[] = {"h2", "http/1.1", NULL};

@@ -1,4 +1,4 @@
-/* certificate.h: a certificate for "localhost" and its key, in the test's own folder. */
+/* certificate.h: a certificate and its key, in the test's own folder. */
 #ifndef CEASE_TESTS_HTTPS_CERTIFICATE_H
 #define CEASE_TESTS_HTTPS_CERTIFICATE_H
 
@@ -11,6 +11,7 @@
 #include <time.h>
 
 static char cert_file[256], key_file[256];
+static const char *cert_names = "DNS:localhost";
 
 static void write_pem(const char *path, X509 *cert, EVP_PKEY *key)
 {
@@ -22,7 +23,7 @@ static void write_pem(const char *path, X509 *cert, EVP_PKEY *key)
     fclose(f);
 }
 
-/* A certificate for "localhost" that signs itself. */
+/* A certificate for cert_names that signs itself. */
 static void make_certificate(void)
 {
     tzset(); /* the C library keeps what it has read for gmtime_r, which OpenSSL calls */
@@ -39,7 +40,7 @@ static void make_certificate(void)
     X509_NAME *name = X509_get_subject_name(x);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
     X509_set_issuer_name(x, name);
-    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost");
+    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, cert_names);
     X509_add_ext(x, ext, -1);
     X509_EXTENSION_free(ext);
     CHECK(X509_sign(x, key, EVP_sha256()) > 0);

@@ -1,9 +1,13 @@
-// client.go: Go's HTTP/2 client against our server; prints "ok NAME" or "FAIL NAME" for each thing it tries.
+// Go's HTTP/2 client against our server; prints "ok NAME" or "FAIL NAME" for each thing it tries.
+//
+//	client URL [CA_FILE]     with a file: over TLS
 package main
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,10 +30,20 @@ func check(name string, ok bool, detail any) {
 	fmt.Fprintln(os.Stderr, name, detail)
 }
 
-func client() *http.Client {
+func client(args []string) *http.Client {
 	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	if len(args) == 0 {
+		protocols.SetUnencryptedHTTP2(true)
+		return &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	}
+	protocols.SetHTTP1(true) // the choice is the server's
+	protocols.SetHTTP2(true)
+	pool := x509.NewCertPool()
+	if pem, err := os.ReadFile(args[0]); err != nil || !pool.AppendCertsFromPEM(pem) {
+		panic(args[0])
+	}
+	trust := &tls.Config{RootCAs: pool}
+	return &http.Client{Transport: &http.Transport{Protocols: protocols, TLSClientConfig: trust}}
 }
 
 func get(c *http.Client, url string) (string, string, error) {
@@ -44,7 +58,7 @@ func get(c *http.Client, url string) (string, string, error) {
 
 func main() {
 	url := os.Args[1]
-	c := client()
+	c := client(os.Args[2:])
 	proto, body, err := get(c, url+"/hello")
 	check("is answered over HTTP/2.0", err == nil && proto == "HTTP/2.0" && body == "Hello, world\n", err)
 
