@@ -177,7 +177,7 @@ static cease_error dial_tls(cease_ctx *ctx, const char *address, const cease_htt
     if (e != CEASE_OK) {
         return e;
     }
-    const char *agreed = tls->protocol ? tls->protocol(session) : NULL;
+    const char *agreed = tls->alpn ? tls->alpn(session) : NULL;
     if (!agreed || strcmp(agreed, CEASEI_H2_ALPN) != 0) {
         tls->close(session);
         return CEASE_ENOTSUP;

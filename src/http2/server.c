@@ -79,7 +79,7 @@ static cease_error stream_task(cease_ctx *ctx, void *arg)
     struct request *r = arg;
     struct h2_server *h = r->h;
     (void)ctx;
-    ceasei_h2_stream_serve(&r->call, h->seam, h->run, h->connection->conn);
+    ceasei_h2_stream_serve(&r->call, h->seam, h->connection);
     free(r);
     count_running(h, false);
     return CEASE_OK;

@@ -20,6 +20,6 @@ enum {
 
 /* stream.c: serves one request on the task that calls, and closes its call. */
 void ceasei_h2_stream_serve(struct ceasei_h2_call *call, const struct ceasei_http_seam *seam,
-                            struct ceasei_http_run *run, cease_conn *peer);
+                            struct ceasei_http_connection *c);
 
 #endif

@@ -329,13 +329,14 @@ static void serve(struct stream *s)
 }
 
 void ceasei_h2_stream_serve(struct ceasei_h2_call *call, const struct ceasei_http_seam *seam,
-                            struct ceasei_http_run *run, cease_conn *peer)
+                            struct ceasei_http_connection *c)
 {
     struct stream s;
     s.call = call;
     s.seam = seam;
     s.expects = false;
-    seam->exchange_init(&s.x, &carrier, run, peer);
+    seam->exchange_init(&s.x, &carrier, c->run, c->conn);
+    s.x.session = c->session;
     serve(&s);
     bool whole = s.x.res.stage == CEASEI_RES_ENDED;
     ceasei_h2_call_close(call, whole ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
