@@ -192,13 +192,13 @@ static cease_error flush(cease_ctx *ctx, cease_redis *db)
     if (out->size == 0)
         return CEASE_OK;
     size_t count = 0;
-    cease_error e =
-        cease_conn_write(ctx, db->link.conn, out->data + out->sent, out->size - out->sent, &count);
+    cease_error e = ceasei_redis_link_write(ctx, &db->link, out->data + out->sent,
+                                            out->size - out->sent, &count);
     out->sent += count;
     if (out->sent > 0)
         db->unsent = 0;
     if (e != CEASE_OK)
-        return e == CEASE_EPIPE ? CEASE_ECONNRESET : e;
+        return e;
     out->size = out->sent = 0;
     if (out->room > OUT_KEPT_MAX) {
         free(out->data);
@@ -477,6 +477,8 @@ cease_error cease_redis_open(cease_ctx *ctx, const char *url, const cease_redis_
     }
     db->cancel_max = opts && opts->cancel_max.ns > 0 ? opts->cancel_max : CANCEL_MAX_DEFAULT;
     cease_error e = ceasei_redis_place_init(&db->place, url);
+    if (e == CEASE_OK)
+        e = ceasei_redis_place_trust(ctx, &db->place, opts ? opts->tls : NULL);
     ceasei_redis_say(db, ctx, e);
     if (e == CEASE_OK)
         e = ceasei_redis_connect(ctx, db);

@@ -2,7 +2,7 @@
  *
  * connection.h: what the files of libcease-redis share.
  *
- * Two layers. A link is a socket with hiredis's reader, and knows nothing but bytes and replies. A
+ * Two layers. A link is a socket, with TLS or without, and hiredis's reader, and knows nothing but bytes and replies. A
  * connection is a link that is made anew when it is gone, and the books on it: which commands have not been sent, how
  * many replies are to come.
  *
@@ -17,6 +17,7 @@
 
 #include <cease/net.h>
 #include <cease/redis.h>
+#include <cease/tls.h>
 #include <hiredis.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -26,13 +27,17 @@ enum { CEASEI_REDIS_MESSAGE_SIZE = 256 };
 /* Where and as whom to connect: set at birth. */
 struct ceasei_redis_place {
     char *address; /* as cease_dial takes it */
-    char *user;    /* NULL: none */
+    bool tls;
+    cease_tls_config *trust; /* our share; NULL without TLS */
+    char *host;              /* alone: whose certificate it must be; NULL: a Unix socket */
+    char *user;              /* NULL: none */
     char *password;
     int64_t database;
 };
 
 struct ceasei_redis_link {
     cease_conn *conn; /* NULL: there is none */
+    cease_tls *tls;   /* around it, and its owner; NULL: the bytes go as they are */
     redisReader *reader;
     int64_t id; /* CLIENT ID; 0: the server does not say */
 };
@@ -81,7 +86,11 @@ struct cease_redis {
 };
 
 /* place.c */
+bool ceasei_redis_wants_tls(const char *url);
 cease_error ceasei_redis_place_init(struct ceasei_redis_place *place, const char *url);
+/* For TLS: `trust` is borrowed; NULL: the system's certificates. */
+cease_error ceasei_redis_place_trust(cease_ctx *ctx, struct ceasei_redis_place *place,
+                                     cease_tls_config *trust);
 void ceasei_redis_place_deinit(struct ceasei_redis_place *place);
 
 /* link.c */
@@ -91,6 +100,9 @@ cease_error ceasei_redis_link_open(cease_ctx *ctx, const struct ceasei_redis_pla
 void ceasei_redis_link_close(struct ceasei_redis_link *link); /* also of none */
 /* Whether the peer has gone, or has said something that nobody asked for. */
 bool ceasei_redis_link_is_stale(struct ceasei_redis_link *link);
+/* CEASE_ECONNRESET when the peer has gone; *ret_count, which may be NULL, is written on errors, too. */
+cease_error ceasei_redis_link_write(cease_ctx *ctx, struct ceasei_redis_link *link,
+                                    const char *data, size_t size, size_t *ret_count);
 /* Reads the next reply, whatever it is. */
 cease_error ceasei_redis_link_read(cease_ctx *ctx, struct ceasei_redis_link *link,
                                    redisReply **ret_reply);

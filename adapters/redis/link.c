@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * link.c: a socket with hiredis's reader; what is said first on a new one; error replies as our errors.
+ * link.c: a socket, with TLS or without, and hiredis's reader; what is said first on a new one; error replies as our errors.
  */
 #include "base/atomic.h"
 #include "connection.h"
@@ -33,6 +33,26 @@ cease_error ceasei_redis_error_of_reply(const redisReply *reply)
 
 /* ---- bytes and replies ---- */
 
+/* That the peer has gone has one name, whoever noticed it and how. */
+static cease_error of_stream(cease_error e)
+{
+    return e == CEASE_EOF || e == CEASE_EPIPE || e == CEASE_ETLS ? CEASE_ECONNRESET : e;
+}
+
+static cease_error read_bytes(cease_ctx *ctx, struct ceasei_redis_link *link, char *bytes,
+                              size_t size, size_t *ret_count)
+{
+    return of_stream(link->tls ? cease_tls_read(ctx, link->tls, bytes, size, ret_count)
+                               : cease_conn_read(ctx, link->conn, bytes, size, ret_count));
+}
+
+cease_error ceasei_redis_link_write(cease_ctx *ctx, struct ceasei_redis_link *link,
+                                    const char *data, size_t size, size_t *ret_count)
+{
+    return of_stream(link->tls ? cease_tls_write(ctx, link->tls, data, size, ret_count)
+                               : cease_conn_write(ctx, link->conn, data, size, ret_count));
+}
+
 static cease_error error_of_reader(const redisReader *reader)
 {
     return reader->err == REDIS_ERR_OOM ? CEASE_ENOMEM : CEASE_EPROTO;
@@ -51,9 +71,9 @@ cease_error ceasei_redis_link_read(cease_ctx *ctx, struct ceasei_redis_link *lin
         }
         char bytes[READ_SIZE];
         size_t count;
-        cease_error e = cease_conn_read(ctx, link->conn, bytes, sizeof bytes, &count);
+        cease_error e = read_bytes(ctx, link, bytes, sizeof bytes, &count);
         if (e != CEASE_OK)
-            return e == CEASE_EOF ? CEASE_ECONNRESET : e;
+            return e;
         if (redisReaderFeed(link->reader, bytes, count) != REDIS_OK)
             return error_of_reader(link->reader);
     }
@@ -63,7 +83,9 @@ bool ceasei_redis_link_is_stale(struct ceasei_redis_link *link)
 {
     char byte;
     size_t count;
-    return cease_conn_try_read(link->conn, &byte, 1, &count) != CEASE_EAGAIN;
+    /* Under TLS the byte breaks the stream: then the link is not used again. */
+    return cease_tls_pending(link->tls) ||
+           cease_conn_try_read(link->conn, &byte, 1, &count) != CEASE_EAGAIN;
 }
 
 /* ---- opening ---- */
@@ -73,7 +95,7 @@ cease_error ceasei_redis_link_ask(cease_ctx *ctx, struct ceasei_redis_link *link
 {
     if (size < 0)
         return CEASE_ENOMEM;
-    cease_error e = cease_conn_write(ctx, link->conn, take_data, (size_t)size, NULL);
+    cease_error e = ceasei_redis_link_write(ctx, link, take_data, (size_t)size, NULL);
     redisFreeCommand(take_data);
     return e == CEASE_OK ? ceasei_redis_link_read(ctx, link, ret_reply) : e;
 }
@@ -128,6 +150,14 @@ static cease_error greet_all(cease_ctx *ctx, const struct ceasei_redis_place *pl
     return e;
 }
 
+static cease_error secure(cease_ctx *ctx, const struct ceasei_redis_place *place,
+                          struct ceasei_redis_link *link)
+{
+    link->tls = cease_tls_client(place->trust, link->conn, place->host);
+    link->conn = cease_tls_conn(link->tls);
+    return cease_tls_handshake(ctx, link->tls);
+}
+
 cease_error ceasei_redis_link_open(cease_ctx *ctx, const struct ceasei_redis_place *place,
                                    struct ceasei_redis_link *link,
                                    char message[CEASEI_REDIS_MESSAGE_SIZE])
@@ -138,16 +168,28 @@ cease_error ceasei_redis_link_open(cease_ctx *ctx, const struct ceasei_redis_pla
     cease_error e = cease_dial(ctx, place->address, NULL, &link->conn);
     if (e == CEASE_OK) {
         ceasei_add(&ceasei_redis_counts.connects, 1, RELAXED);
-        e = greet_all(ctx, place, link, message);
+        e = place->tls ? secure(ctx, place, link) : CEASE_OK;
+        if (e == CEASE_OK)
+            e = greet_all(ctx, place, link, message);
     }
-    if (e != CEASE_OK)
+    if (e != CEASE_OK) {
+        /* A server refuses a client's certificate only after the handshake. */
+        const char *why = link->tls ? cease_tls_why(link->tls) : "";
+        if (*why) {
+            e = CEASE_ETLS;
+            snprintf(message, CEASEI_REDIS_MESSAGE_SIZE, "%s", why);
+        }
         ceasei_redis_link_close(link);
+    }
     return e;
 }
 
 void ceasei_redis_link_close(struct ceasei_redis_link *link)
 {
-    cease_conn_close(link->conn);
+    if (link->tls)
+        cease_tls_close(link->tls);
+    else
+        cease_conn_close(link->conn);
     if (link->reader)
         redisReaderFree(link->reader);
     *link = (struct ceasei_redis_link){0};

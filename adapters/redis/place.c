@@ -3,11 +3,13 @@
  * place.c: the URL of a server, taken apart.
  *
  *     redis://[[user]:password@]host[:port][/database]
+ *     rediss:// the same, over TLS
  *     unix:///path[?db=database]        (also unix:/path)
  *     host[:port]
  */
 #include "connection.h"
 
+#include <cease/block.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,18 +99,19 @@ static cease_error parse_host(struct ceasei_redis_place *place, const char *host
         place->address = NULL;
         return CEASE_ENOMEM;
     }
-    return CEASE_OK;
+    /* Without the port. */
+    place->host = bracket ? strndup(host + 1, (size_t)(bracket - host) - 1)
+                          : strndup(host, strcspn(place->address, ":"));
+    return place->host ? CEASE_OK : CEASE_ENOMEM;
 }
 
 static cease_error parse(struct ceasei_redis_place *place, const char *url)
 {
     if (strncmp(url, "unix:", 5) == 0)
         return parse_unix(place, url + 5);
-    if (strncmp(url, "rediss:", 7) == 0)
-        return CEASE_ENOTSUP;
-    if (strncmp(url, "redis://", 8) != 0)
+    if (!place->tls && strncmp(url, "redis://", 8) != 0)
         return strstr(url, "://") ? CEASE_EINVAL : parse_host(place, url, strlen(url));
-    url += 8;
+    url += place->tls ? 9 : 8;
     size_t size = strcspn(url, "/?");
     const char *slash = url + size;
     if (slash[0] == '?' || (slash[0] && slash[1] && !number_of(slash + 1, &place->database)))
@@ -123,17 +126,40 @@ static cease_error parse(struct ceasei_redis_place *place, const char *url)
     return e == CEASE_OK ? parse_host(place, url, size) : e;
 }
 
+bool ceasei_redis_wants_tls(const char *url)
+{
+    return strncmp(url, "rediss://", 9) == 0;
+}
+
+static void trust_run(void *arg)
+{
+    *(cease_tls_config **)arg = cease_tls_client_new(NULL);
+}
+
 cease_error ceasei_redis_place_init(struct ceasei_redis_place *place, const char *url)
 {
-    *place = (struct ceasei_redis_place){0};
+    *place = (struct ceasei_redis_place){.tls = ceasei_redis_wants_tls(url)};
     cease_error e = parse(place, url);
     if (e != CEASE_OK)
         ceasei_redis_place_deinit(place);
     return e;
 }
 
+/* What the system trusts is a file that takes a while to read. */
+cease_error ceasei_redis_place_trust(cease_ctx *ctx, struct ceasei_redis_place *place,
+                                     cease_tls_config *trust)
+{
+    if (!place->tls)
+        return CEASE_OK;
+    place->trust = cease_tls_config_ref(trust);
+    cease_error e = trust ? CEASE_OK : cease_block(ctx, trust_run, NULL, &place->trust);
+    return e != CEASE_OK || place->trust ? e : CEASE_ENOMEM;
+}
+
 void ceasei_redis_place_deinit(struct ceasei_redis_place *place)
 {
+    cease_tls_config_unref(place->trust);
+    free(place->host);
     free(place->address);
     free(place->user);
     free(place->password);

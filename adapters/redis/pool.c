@@ -37,6 +37,7 @@ static void pool_unref(cease_redis_pool *pool)
     if (ceasei_sub(&pool->references, 1, ACQ_REL) != 1)
         return;
     cease_chan_unref(pool->permits);
+    cease_tls_config_unref(pool->opts.tls);
     free(pool->url);
     free(pool);
 }
@@ -53,9 +54,12 @@ cease_redis_pool *cease_redis_pool_new(const char *url, const cease_redis_opts *
     if (opts)
         pool->opts = *opts;
     pool->opts.message = NULL;
+    bool tls = ceasei_redis_wants_tls(url);
+    pool->opts.tls =
+        tls && !pool->opts.tls ? cease_tls_client_new(NULL) : cease_tls_config_ref(pool->opts.tls);
     pool->url = strdup(url);
     pool->permits = cease_chan_new(0, connections_max);
-    if (!pool->url || !pool->permits) {
+    if (!pool->url || !pool->permits || (tls && !pool->opts.tls)) {
         pool_unref(pool);
         return NULL;
     }

@@ -70,7 +70,7 @@ static cease_error subscribe(cease_ctx *ctx, cease_redis *db, const char *channe
         return e;
     char *data = NULL;
     int size = redisFormatCommand(&data, pattern ? "PSUBSCRIBE %s" : "SUBSCRIBE %s", channel);
-    e = size < 0 ? CEASE_ENOMEM : cease_conn_write(ctx, db->link.conn, data, (size_t)size, NULL);
+    e = size < 0 ? CEASE_ENOMEM : ceasei_redis_link_write(ctx, &db->link, data, (size_t)size, NULL);
     if (size >= 0)
         redisFreeCommand(data);
     db->subscriber = true;

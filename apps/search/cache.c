@@ -191,6 +191,17 @@ static cease_error cached_read(cease_ctx *ctx, void *self, const char *key, stru
 
 /* ---- life ---- */
 
+bool cache_url_is_good(const char *url)
+{
+    cease_canceler *stop;
+    cease_redis *none;
+    cease_ctx *ended = cease_with_cancel(cease_background(), &stop);
+    cease_cancel(stop);
+    cease_error e = cease_redis_open(ended, url, NULL, &none); /* looks at the URL first */
+    cease_end(stop);
+    return e != CEASE_EINVAL;
+}
+
 struct cache *cache_new(const char *url, cease_dur ttl)
 {
     struct cache *c = calloc(1, sizeof *c);

@@ -16,6 +16,9 @@ struct cache;
 /* Whether this program was built with it. */
 bool cache_is_there(void);
 
+/* Whether cease_redis_open would take it for an address. Connects to nothing. */
+bool cache_url_is_good(const char *url);
+
 /* `url` is cease_redis_open's, borrowed. NULL: out of memory. */
 struct cache *cache_new(const char *url, cease_dur ttl);
 /* After the backends around it were freed. NULL is fine. */

@@ -50,7 +50,8 @@ static const char help[] =
     "  --cache URL          keep results in this Redis for a while, and share searches that many "
     "ask "
     "for at a time:\n"
-    "                       redis://host:6379/0, unix:///run/redis.sock\n"
+    "                       redis://host:6379/0, rediss://:password@host (TLS), "
+    "unix:///run/redis.sock\n"
     "  --cache-ttl DURATION how long (1m)\n"
     "  --no-index           serve what is indexed already\n"
     "  --index-only         bring the index up to date and exit\n"
@@ -291,7 +292,11 @@ static bool set_cache(struct options *o, const char *flag, char *value)
 {
     if (!cache_is_there())
         return complain(flag, value, "this cease-search was built without Redis (hiredis)");
-    return set_text(flag, value, &o->cache);
+    if (!set_text(flag, value, &o->cache))
+        return false;
+    return cache_url_is_good(value) ||
+           complain(flag, value,
+                    "expected a URL such as redis://host:6379/0 or unix:///run/redis.sock");
 }
 
 static bool set_cache_ttl(struct options *o, const char *flag, char *value)

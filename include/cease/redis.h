@@ -3,7 +3,7 @@
  * cease/redis.h: Redis under a context (libcease-redis, on hiredis and cease/net.h).
  *
  * hiredis writes and reads Redis's protocol; the bytes go over connections of cease/net.h, so every wait
- * parks, obeys its context and raises no SIGPIPE.
+ * parks, obeys its context and raises no SIGPIPE; TLS is that of cease/tls.h.
  *
  *     cease_redis *db;
  *     cease_error err = cease_redis_open(ctx, "redis://localhost:6379/0", NULL, &db);
@@ -49,7 +49,8 @@
 
 CEASE_BEGIN_DECLS
 
-struct redisReply; /* hiredis's, from <hiredis/hiredis.h> */
+struct redisReply;       /* hiredis's, from <hiredis/hiredis.h>  */
+struct cease_tls_config; /* whom to trust, of <cease/tls.h>      */
 
 typedef struct cease_redis cease_redis;           /* a connection             */
 typedef struct cease_redis_pool cease_redis_pool; /* connections for many     */
@@ -61,6 +62,9 @@ typedef struct cease_redis_opts {
     cease_dur cancel_max; /* how long a reply is awaited after its context has ended; 0: 100 ms   */
     char *message;        /* where a failing open leaves what went wrong, in words                */
     size_t message_size;  /* its room in bytes, NUL included; 0: nowhere                          */
+    struct cease_tls_config
+        *tls; /* of cease_tls_client_new: whom rediss:// trusts; borrowed during the
+                                     call, which takes a share; NULL: the system's certificates */
 } cease_redis_opts;
 
 /* Sees one message of a subscription; `channel` ends in NUL, the payload is any bytes and a NUL. Valid until it
@@ -77,13 +81,15 @@ struct cease_redis_counts {
     uint64_t abandoned;   /* connections so far that were closed because no reply came        */
 };
 
-/* Connects to "redis://[[user]:password@]host[:6379][/database]", "unix:///path[?db=1]", or
- * "host:port". User and password are percent-encoded.
+/* Connects to "redis://[[user]:password@]host[:6379][/database]", the same with "rediss://" over TLS,
+ * "unix:///path[?db=1]", or "host:port". User and password are percent-encoded. Over TLS the server's
+ * certificate must be for the host; sessions are taken up again, so a pool, or one `tls` for several connections,
+ * saves handshakes.
  *
  * Parks: until Redis has answered.
  * Callers: tasks and threads
  * Owns: *ret_db is yours: cease_redis_close
- * Errors: CEASE_EINVAL (no such address), CEASE_ENOTSUP (rediss), CEASE_EACCES (the password), as cease_dial
+ * Errors: CEASE_EINVAL (no such address, whatever the context), CEASE_EACCES (the password), CEASE_ETLS (the message says what), as cease_dial
  * and cease_redis_get; the context's
  * Since: 0.1
  */
@@ -250,7 +256,8 @@ CEASE_PUBLIC void cease_redis_count(struct cease_redis_counts *ret_counts);
  *
  * Parks: no
  * Callers: any thread
- * Owns: the pool is yours: cease_redis_pool_free; url and opts are copied (the message buffer is not used)
+ * Owns: the pool is yours: cease_redis_pool_free; url and opts are copied (the message buffer is not used), and
+ * a share of opts->tls is taken
  * Errors: NULL when memory is short
  * Since: 0.1
  */

@@ -31,8 +31,10 @@ MAYBE_UNUSED static cease_redis *open_redis(void)
 {
     cease_redis *db = NULL;
     char message[256] = "";
-    cease_redis_opts opts = {
-        .size = sizeof opts, .message = message, .message_size = sizeof message};
+    cease_redis_opts opts = {.size = sizeof opts,
+                             .cancel_max = cease_sec(10), /* the machine may be busy */
+                             .message = message,
+                             .message_size = sizeof message};
     cease_error e = cease_redis_open(cease_background(), redis_url(), &opts, &db);
     CHECK_STR(message, "");
     CHECK_OK(e);

@@ -1,8 +1,8 @@
 /*
- * Breaks the promise that no reply goes to the wrong command: see race.h.
+ * Breaks the promise that no reply goes to the wrong command: see race.h. With TLS and without.
  */
 #include "race.h"
-#include "redis_common.h"
+#include "redis_tls.h"
 
 SERVERS("redis");
 
@@ -71,13 +71,12 @@ static void check(void *db)
     check_alive(db);
 }
 
-TEST(race_of_cancels_never_gives_a_reply_to_another_command)
+static void race(const char *url, cease_tls_config *trust, long rounds)
 {
-    warm_up();
-    cease_redis_opts opts = {.size = sizeof opts, .cancel_max = cease_sec(10)};
-    cease_redis_pool *pool = cease_redis_pool_new(redis_url(), &opts, 3);
+    cease_redis_opts opts = {.size = sizeof opts, .cancel_max = cease_sec(10), .tls = trust};
+    cease_redis_pool *pool = cease_redis_pool_new(url, &opts, 3);
     race_run(&(struct race){.what = "commands",
-                            .rounds = race_rounds(10000),
+                            .rounds = rounds,
                             .time_max_us = 600,
                             .take = take,
                             .give = give,
@@ -94,4 +93,19 @@ TEST(race_of_cancels_never_gives_a_reply_to_another_command)
     CHECK_EQ(ask_int(db, "GET n") % 2, 0); /* whole transactions only */
     cease_redis_pool_give(pool, db);
     cease_redis_pool_free(pool);
+}
+
+TEST(race_of_cancels_never_gives_a_reply_to_another_command)
+{
+    warm_up();
+    race(redis_url(), NULL, race_rounds(10000));
+}
+
+/* A tenth: each cut of a blocked command shakes hands. */
+TEST(race_of_cancels_over_tls_never_gives_a_reply_to_another_command)
+{
+    warm_up_tls();
+    cease_tls_config *trust = trust_redis();
+    race(redis_tls_url(), trust, race_rounds(10000) / 10);
+    cease_tls_config_unref(trust);
 }

@@ -132,9 +132,32 @@ def redis_that_is_away_or_stuck_costs_little_and_is_used_again():
 
 
 @case
+def results_are_kept_over_tls_by_a_server_that_the_system_trusts():
+    try:
+        r = Redis(os.path.join(BASE, "redis-tls"), tls=True)
+    except NoServer as e:
+        raise Skip(str(e)) from e
+    try:
+        if not r.tls_address:
+            raise Skip("Redis or openssl is missing, or has no TLS")
+        url, root = "rediss://" + r.tls_address, os.path.join(r.folder, "root.crt")
+        server = Place().server("--cache", url, env={"SSL_CERT_FILE": root})
+        ask(server)
+        eventually(lambda: cached(ask(server)) == [True, True], "it is used")
+        server.stop()
+        other = Place().server("--cache", url)
+        check(cached(ask(other)) == [False, False], "without it")
+        eventually(lambda: any("Redis: " in line and "going on without it" in line for line in other.err_lines), "it says so")
+        other.stop()
+    finally:
+        r.stop()
+
+
+@case
 def bad_flags_for_the_cache_are_one_sentence():
     place = Place()
-    for flags, words in ((["--cache-ttl", "0s"], "greater than 0"), (["--cache-ttl", "1us"], "1ms or more"), (["--cache"], "needs a value")):
+    for flags, words in ((["--cache", "nonsense://x"], "expected a URL such as"), (["--cache", "redis://"], "expected a URL such as"),
+                         (["--cache", "rediss://:x%@host"], "expected a URL such as"), (["--cache-ttl", "0s"], "greater than 0"), (["--cache-ttl", "1us"], "1ms or more"), (["--cache"], "needs a value")):
         done = place.run(*flags)
         check(done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, flags, done.stderr)
 

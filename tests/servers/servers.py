@@ -63,6 +63,21 @@ def free_port():
         return s.getsockname()[1]
 
 
+def certificate(folder):
+    """The paths of a key and of its certificate, which signs itself, for 127.0.0.1; None without openssl."""
+    try:
+        openssl = find('openssl')
+    except NoServer:
+        return None
+    key, root = os.path.join(folder, 'server.key'), os.path.join(folder, 'root.crt')
+    subprocess.run(
+        [openssl, 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+         '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', root],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, **unprivileged())
+    os.chmod(key, 0o600)
+    return key, root
+
+
 class Server:
     """Started at birth; start() again after kill(). The folder is the caller's to remove after stop()."""
 
@@ -149,13 +164,27 @@ class Postgres(Server):
 
 
 class Redis(Server):
-    def __init__(self, folder, *flags):
-        self.flags = flags
+    """With `tls` on a port, too, if it can: `tls_address` is where, or empty, root.crt in the folder whom to trust."""
+
+    def __init__(self, folder, *flags, tls=False):
+        self.flags, self.tls, self.tls_address = flags, tls, ''
         super().__init__(folder)
 
     def set_up(self):
         self.path = os.path.join(self.folder, 'redis.sock')
         self.url = 'unix://' + self.path
+        made = certificate(self.folder) if self.tls and self.has_tls() else None
+        if made:
+            port = free_port()
+            self.tls_address = '127.0.0.1:%d' % port
+            self.flags += ('--bind', '127.0.0.1', '--tls-port', str(port), '--tls-key-file', made[0], '--tls-cert-file',
+                           made[1], '--tls-auth-clients', 'no')
+
+    @staticmethod
+    def has_tls():
+        """Whether it was built with it: another would not start."""
+        libraries = subprocess.run(['ldd', find('redis-server')], capture_output=True, text=True, check=False).stdout
+        return 'libssl' in libraries
 
     def start(self):
         self.spawn(find('redis-server'), '--port', '0', '--unixsocket', self.path, '--unixsocketperm', '777', '--save', '',

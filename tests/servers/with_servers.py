@@ -7,7 +7,8 @@ Servers: pg, redis, nginx. Each listens on a Unix socket in a folder of its own,
 
     CEASE_TEST_PG=/tmp/…/pg              the folder of PostgreSQL's socket; user and database are "cease". PGPORT says
                                          which port that is, on 127.0.0.1 too, with TLS: root.crt in that folder
-    CEASE_TEST_REDIS=/tmp/…/redis.sock   Redis's socket
+    CEASE_TEST_REDIS=/tmp/…/redis.sock   Redis's socket; CEASE_TEST_REDIS_TLS=127.0.0.1:PORT is the same server with TLS,
+                                         root.crt beside the socket; empty when one of both has no TLS
     CEASE_TEST_NGINX=127.0.0.1:PORT      nginx
 
 An empty value says that the server is not installed. The status is the program's.
@@ -19,31 +20,22 @@ import subprocess
 import sys
 import tempfile
 
-from servers import Nginx, NoServer, NoStart, Postgres, Redis, find, free_port, own_folder, unprivileged
+from servers import Nginx, NoServer, NoStart, Postgres, Redis, certificate, free_port, own_folder
 
 # "secret" needs its password, so that a refusal can be seen.
 HBA = 'local all secret scram-sha-256\nlocal all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n'
 
 
-def certificate(folder):
-    """PostgreSQL's settings for TLS with a certificate that signs itself; none without openssl."""
-    try:
-        openssl = find('openssl')
-    except NoServer:
-        return {}
-    key, root = os.path.join(folder, 'server.key'), os.path.join(folder, 'root.crt')
-    subprocess.run(
-        [openssl, 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-         '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', root],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, **unprivileged())
-    os.chmod(key, 0o600)
-    return {'ssl': 'on', 'ssl_key_file': key, 'ssl_cert_file': root}
+def tls_settings(folder):
+    """PostgreSQL's; none without openssl."""
+    made = certificate(folder)
+    return {'ssl': 'on', 'ssl_key_file': made[0], 'ssl_cert_file': made[1]} if made else {}
 
 
 def start_pg(base):
     folder, port = own_folder(os.path.join(base, 'pg')), free_port()
     server = Postgres(folder, 'cease', HBA, listen_addresses='127.0.0.1', port=port, shared_buffers='16MB',
-                      max_connections=60, autovacuum='off', log_min_messages='panic', **certificate(folder))
+                      max_connections=60, autovacuum='off', log_min_messages='panic', **tls_settings(folder))
     server.stop_signal = signal.SIGQUIT
     server.query('CREATE DATABASE cease')
     server.query("CREATE ROLE secret LOGIN PASSWORD 'open sesame'")
@@ -52,8 +44,9 @@ def start_pg(base):
 
 
 def start_redis(base):
-    server = Redis(os.path.join(base, 'redis'), '--enable-debug-command', 'yes')
+    server = Redis(os.path.join(base, 'redis'), '--enable-debug-command', 'yes', tls=True)
     server.stop_signal = signal.SIGKILL
+    os.environ['CEASE_TEST_REDIS_TLS'] = server.tls_address
     return server, server.path
 
 
