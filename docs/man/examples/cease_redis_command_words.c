@@ -30,7 +30,7 @@ TEST(example_redis_command_words)
     cease_redis *db = open_redis();
     CHECK_OK(cease_redis_command(cease_background(), db, NULL, "RPUSH jobs wash dry"));
     cease_canceler *stop;
-    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_ms(50), &stop);
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_sec(1), &stop);
     CHECK_ERR(work(ctx, db), CEASE_EDEADLINE);
     cease_end(stop);
     cease_redis_reply *reply;
