@@ -49,6 +49,29 @@ typedef void cease_interrupt_fn(void *arg);
 CEASE_PUBLIC cease_error cease_block(cease_ctx *ctx, cease_block_fn *fn,
                                      cease_interrupt_fn *interrupt, void *arg);
 
+/* The same for system calls that wait (read from a terminal or a FIFO, flock, waitpid, open of a FIFO): when ctx ends
+ * while fn runs, its thread gets a signal, so that the call fails with EINTR; and again every two
+ * milliseconds until fn has returned. So none is lost that comes just before the call. fn looks at ctx, which has ended
+ * before the first one is sent, and gives up:
+ *
+ *     while ((n = read(fd, buf, size)) < 0 && errno == EINTR && !cease_done(ctx)) {
+ *     }
+ *
+ * Library functions that go on after EINTR, and calls that no signal interrupts (a disk's), are not
+ * interrupted. On a plain thread, which runs fn itself, the signal comes there.
+ *
+ * The signal is a real-time signal whose action is the default one, from the middle of the range; its handler
+ * is empty and stays until cease_runtime_stop.
+ *
+ * Parks: yes, as cease_block
+ * Callers: tasks; plain threads, where it blocks the thread
+ * Owns: nothing; arg is borrowed until the call returns
+ * Errors: those of cease_block; CEASE_EAGAIN when there is no such signal, or no timer (RLIMIT_SIGPENDING); then fn
+ * never runs
+ * Since: 0.1
+ */
+CEASE_PUBLIC cease_error cease_block_signal(cease_ctx *ctx, cease_block_fn *fn, void *arg);
+
 /* The same for a call that can be neither parked nor interrupted, such as a name lookup: when ctx ends
  * while fn runs, this returns at once and leaves fn behind, on its thread. Whatever is left behind
  * keeps counting as a job (cease_runtime_stop says CEASE_EBUSY). At most half of the pool's threads

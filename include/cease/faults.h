@@ -31,13 +31,27 @@
 CEASE_BEGIN_DECLS
 
 /* Lets the n-th malloc, calloc, realloc, aligned_alloc, posix_memalign or memalign fail with ENOMEM, and
- * counts blocks, so that a run that leaves one behind is noticed. */
-void cease_faults_allocations(void);
+ * counts blocks, so that a run that leaves one behind is noticed.
+ *
+ * Parks: no
+ * Callers: plain threads, between runs
+ * Owns: nothing
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_faults_allocations(void);
 
 /* Lets the n-th system call fail, each with an error that the world can cause: EMFILE where a descriptor
  * is made, ENOMEM for memory, EAGAIN for a thread, EIO for a file, ECONNRESET for a socket, and so on. What
- * the runtime's own threads wait with (epoll_wait, futex, eventfds) never fails. */
-void cease_faults_system_calls(void);
+ * the runtime's own threads wait with (epoll_wait, futex, eventfds) never fails.
+ *
+ * Parks: no
+ * Callers: plain threads, between runs
+ * Owns: nothing
+ * Errors: none
+ * Since: 0.1
+ */
+CEASE_PUBLIC void cease_faults_system_calls(void);
 
 CEASE_END_DECLS
 

@@ -20,6 +20,9 @@ size_t ceasei_block_jobs(void);
  * changed, while there are jobs. Blocks until the threads have ended. */
 cease_error ceasei_block_stop(void);
 
+/* Gives back the signal of cease_block_signal, unless somebody might be interrupted by it now. */
+void ceasei_block_signal_stop(void);
+
 /* Ends the thread that takes signals, unless a context of cease_with_signals is alive. */
 void ceasei_signal_stop(void);
 

@@ -58,7 +58,8 @@
 
 #define THREADS_DEFAULT 64
 #define THREADS_MAX     4096
-#define IDLE_SECONDS    5
+#define IDLE_MS_DEFAULT 5000
+#define IDLE_MS_MAX     3600000
 
 enum job_state { QUEUED, RUNNING, INTERRUPTING, INTERRUPTED, FINISHING, FINISHED, DROPPED, LEFT };
 
@@ -90,7 +91,8 @@ static struct {
     struct job *first, *last;
     size_t queued, jobs;  /* jobs: queued and running */
     size_t threads, idle; /* threads: those being started included */
-    size_t threads_max;   /* 0: not read yet */
+    size_t threads_max;   /* 0: not read yet, nor idle_ms */
+    long idle_ms;         /* how long a thread waits for work before it ends */
     bool clock_set;       /* `work` measures monotonic time */
     bool stopping;
     bool has_ended;
@@ -211,7 +213,12 @@ static bool wait_for_work(void)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_SECONDS;
+    until.tv_sec += pool.idle_ms / 1000;
+    until.tv_nsec += pool.idle_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
     int failed = 0;
     pool.idle++;
     while (!pool.first && !pool.stopping && !failed) {
@@ -255,12 +262,19 @@ static void *pool_main(void *arg)
     return NULL;
 }
 
+/* What the environment says, from 1 to max. */
+static long number_of(const char *name, long max, long otherwise)
+{
+    const char *text = getenv(name);
+    long n = text ? strtol(text, NULL, 10) : 0;
+    return n > 0 && n <= max ? n : otherwise;
+}
+
 /* Under the lock, at the first job. */
 static void pool_set_up(void)
 {
-    const char *text = getenv("CEASE_BLOCK_THREADS");
-    long n = text ? strtol(text, NULL, 10) : 0;
-    pool.threads_max = n > 0 && n <= THREADS_MAX ? (size_t)n : THREADS_DEFAULT;
+    pool.threads_max = (size_t)number_of("CEASE_BLOCK_THREADS", THREADS_MAX, THREADS_DEFAULT);
+    pool.idle_ms = number_of("CEASE_BLOCK_IDLE_MS", IDLE_MS_MAX, IDLE_MS_DEFAULT);
     if (!pool.clock_set) {
         pthread_condattr_t attr;
         pthread_condattr_init(&attr);

@@ -3,7 +3,8 @@
  * fiber.h: telling AddressSanitizer, ThreadSanitizer and Valgrind about our stacks.
  *
  * Without sanitizers all of it is nothing. AddressSanitizer wants to know the new stack's bounds
- * before a switch and to be told after it; ThreadSanitizer has a fiber for each stack, which it
+ * before a switch and to be told after it, and its search for leaks in which memory to look for pointers
+ * besides what threads have (a task that waits keeps blocks alive); ThreadSanitizer has a fiber for each stack, which it
  * must be switched to as the last thing before ours; a fiber is destroyed from another one.
  * Valgrind is told once for each piece of memory that is a stack.
  */
@@ -30,15 +31,21 @@
 #if defined(CEASEI_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #define ceasei_fiber_leave(fake, bottom, size) \
     __sanitizer_start_switch_fiber((fake), (bottom), (size))
 #define ceasei_fiber_arrive(fake, bottom, size) \
     __sanitizer_finish_switch_fiber((fake), (bottom), (size))
 #define ceasei_fiber_unpoison(bottom, size) __asan_unpoison_memory_region((bottom), (size))
+#define ceasei_fiber_root(bottom, size)     __lsan_register_root_region((bottom), (size))
+#define ceasei_fiber_unroot(bottom, size)   __lsan_unregister_root_region((bottom), (size))
 #else
 #define ceasei_fiber_leave(fake, bottom, size)  ((void)(fake), (void)(bottom), (void)(size))
 #define ceasei_fiber_arrive(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
 #define ceasei_fiber_unpoison(bottom, size)     ((void)(bottom), (void)(size))
+#define ceasei_fiber_root(bottom, size) \
+    ((void)sizeof(bottom), (void)sizeof(size)) /* not evaluated */
+#define ceasei_fiber_unroot(bottom, size) ((void)sizeof(bottom), (void)sizeof(size))
 #endif
 
 #if defined(CEASEI_TSAN)

@@ -547,6 +547,7 @@ CEASE_PUBLIC cease_error cease_runtime_stop(void)
         err = ceasei_block_stop(); /* plain threads use the pool too (cease_block_leave) */
     }
     if (err == CEASE_OK) {
+        ceasei_block_signal_stop();
         ceasei_signal_stop();
         ceasei_see_quit_stop();
     }

@@ -192,6 +192,7 @@ void ceasei_sched_main(void)
         self->done(self->owner, result);
     }
     w->dead_fiber = self->fiber;
+    ceasei_fiber_unroot(ceasei_stack_bounds(self).bottom, ceasei_stack_whole(self));
     ceasei_stack_give(&w->stacks, self);
     void *nobody;
     (void)ceasei_modes_leave(); /* what it has set is nobody else's */

@@ -55,6 +55,12 @@ void ceasei_stack_trim(void);
 
 struct ceasei_stack_bounds ceasei_stack_bounds(const struct ceasei_task *task);
 
+/* The bytes of a stack and its task, from the stack's bottom on. */
+static inline size_t ceasei_stack_whole(const struct ceasei_task *task)
+{
+    return (size_t)((const char *)(task + 1) - ceasei_stack_bounds(task).bottom);
+}
+
 /* Stacks that are in use or warm. */
 size_t ceasei_stack_count(void);
 

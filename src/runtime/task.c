@@ -5,6 +5,7 @@
 #include "runtime/task.h"
 
 #include "base/panic.h"
+#include "runtime/fiber.h"
 #include "runtime/runtime.h"
 #include "runtime/trace.h"
 
@@ -19,6 +20,7 @@ static cease_error task_new(const struct ceasei_task_start *start, struct ceasei
     if (CEASE_UNLIKELY(err != CEASE_OK)) {
         return err;
     }
+    ceasei_fiber_root(ceasei_stack_bounds(task).bottom, ceasei_stack_whole(task));
     task->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
     ceasei_store(&task->fn, start->fn, RELAXED); /* these: see.c looks from outside */
     ceasei_store(&task->place, start->place, RELAXED);

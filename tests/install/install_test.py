@@ -153,6 +153,12 @@ class Install:
             self.run('gcc', '-std=c11', 'one.c', '-o', 'one', *flags)
             self.run('./one')
 
+    def step_faults_by_pkg_config(self):
+        example = os.path.join(self.root, 'docs', 'man', 'examples', 'cease_faults_allocations.c')
+        flags = self.run('pkg-config', '--cflags', '--libs', 'cease-faults').split()
+        self.run('gcc', '-std=gnu11', '-Wall', '-Wextra', '-Werror', example, '-o', 'faults', *flags)
+        self.run('./faults')
+
     def step_programs_start_from_the_prefix(self):
         env = {k: v for k, v in self.env.items() if k != 'LD_LIBRARY_PATH'}
         for program in glob.glob(self.prefix + '/bin/*'):

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
  * Out to break the block pool: an interrupt that comes twice, before its function has a thread or
- * after it has returned; a job that runs although it was dropped; a pool that grows over its cap,
+ * after it has returned; a signal that comes too early, too late or not at all; a job that runs although it was dropped; a pool that grows over its cap,
  * deadlocks in itself or leaves threads behind; threads that take other people's signals.
  */
 #include "harness.h"
 
 #include <cease/cease.h>
+#include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #define LIVE 0x600dU
 #define DEAD 0xdeadU
@@ -552,6 +559,298 @@ TEST(block_leave_releases_once_whoever_is_faster)
     CHECK_EVENTUALLY(look(&r.finished) + look(&r.released) == 6 * r.rounds);
     struct cease_runtime_counts counts = {.size = sizeof counts};
     CHECK_EVENTUALLY((cease_runtime_count(&counts), counts.tasks + counts.block_jobs == 0));
+}
+
+/* ---- a signal -------------------------------------------------------------------------------- */
+
+struct reader {
+    cease_ctx *ctx;
+    int fd;
+    int times;      /* how often it reads though it was interrupted */
+    int interrupts; /* of its reads */
+    sem_t started;
+    char byte;
+    cease_error result;
+};
+
+/* After the first signal has come, and is gone, it goes into the system call again: as if the signal had come just
+ * before it. */
+static void read_again_and_again(void *arg)
+{
+    struct reader *r = arg;
+    sem_post(&r->started);
+    while (r->interrupts < r->times && read(r->fd, &r->byte, 1) < 0) {
+        CHECK_EQ(errno, EINTR);
+        CHECK(cease_done(r->ctx)); /* before the signal is sent */
+        r->interrupts++;
+    }
+}
+
+static cease_error read_under(cease_ctx *ctx, void *arg)
+{
+    struct reader *r = arg;
+    (void)ctx;
+    r->result = cease_block_signal(r->ctx, read_again_and_again, r);
+    return CEASE_OK;
+}
+
+static void *read_thread(void *arg)
+{
+    CHECK_OK(read_under(NULL, arg));
+    return NULL;
+}
+
+TEST(block_signal_that_came_too_early_comes_again)
+{
+    for (int task = 0; task < 2; task++) {
+        cease_canceler *stop;
+        int fds[2];
+        CHECK_EQ(pipe(fds), 0);
+        struct reader r = {.ctx = cease_with_cancel(cease_background(), &stop),
+                           .fd = fds[0],
+                           .times = 4,
+                           .result = CEASE_EIO};
+        sem_init(&r.started, 0, 0);
+        cease_group *g = cease_group_new(cease_background(), NULL);
+        pthread_t thread = 0;
+        if (task) {
+            CHECK_OK(cease_group_go(g, read_under, &r));
+        } else {
+            CHECK_EQ(pthread_create(&thread, NULL, read_thread, &r), 0);
+        }
+        wait_for(&r.started);
+        cease_cancel(stop);
+        CHECK_OK(cease_group_wait(g));
+        if (thread) {
+            pthread_join(thread, NULL);
+        }
+        CHECK_OK(r.result);
+        CHECK_EQ(r.interrupts, 4);
+        cease_group_free(g);
+        cease_end(stop);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
+/* The look at the context, a while, and the system call: the cancel comes anywhere. */
+struct late {
+    cease_ctx *ctx;
+    int fd;
+    uint32_t spin;
+};
+
+static void look_then_read(void *arg)
+{
+    struct late *l = arg;
+    char byte;
+    while (!cease_done(l->ctx)) {
+        for (volatile uint32_t i = 0; i < l->spin; i++) {
+        }
+        CHECK(read(l->fd, &byte, 1) < 0 && errno == EINTR);
+    }
+}
+
+static cease_error race_signals(cease_ctx *ctx, void *arg)
+{
+    uint32_t seed = 1;
+    (void)ctx;
+    for (int i = 0; i < (harness_is_slow() ? 100 : 1000); i++) {
+        seed = seed * 1664525u + 1013904223u;
+        cease_canceler *stop;
+        cease_ctx *own = cease_ref(cease_with_cancel(cease_background(), &stop));
+        struct late l = {own, *(int *)arg, (seed >> 8) % 20000};
+        CHECK_OK(cease_go(cease_background(), end_it, stop));
+        cease_error e = cease_block_signal(own, look_then_read, &l);
+        CHECK(e == CEASE_OK || e == CEASE_ECANCELED);
+        cease_unref(own);
+    }
+    return CEASE_OK;
+}
+
+TEST(block_signal_is_never_lost_before_the_system_call)
+{
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    cease_group *g = cease_group_new(cease_background(), NULL);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(cease_group_go(g, race_signals, &fds[0]));
+    }
+    CHECK_OK(race_signals(NULL, &fds[0]));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* On the thread that was interrupted before: nothing of it is left. */
+static void look_for_leftovers(void *arg)
+{
+    sigset_t pending, mask;
+    (void)arg;
+    CHECK_EQ(sigpending(&pending), 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) {
+        CHECK(!sigismember(&pending, i));
+        CHECK_EQ(sigismember(&mask, i), 1);
+    }
+}
+
+static cease_error be_interrupted_then_look(cease_ctx *ctx, void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        cease_canceler *stop;
+        struct late l = {cease_ref(cease_with_cancel(ctx, &stop)), *(int *)arg, 100};
+        CHECK_OK(cease_go(ctx, end_it, stop));
+        (void)cease_block_signal(l.ctx, look_then_read, &l);
+        cease_unref(l.ctx);
+        CHECK_OK(cease_block(ctx, look_for_leftovers, NULL, NULL));
+    }
+    return CEASE_OK;
+}
+
+TEST(block_signal_does_not_hit_what_its_thread_does_next)
+{
+    int fds[2];
+    sigset_t former, mask, pending;
+    set_cap("1");
+    CHECK_EQ(pipe(fds), 0);
+    in_task(be_interrupted_then_look, &fds[0]);
+    pthread_sigmask(SIG_SETMASK, NULL, &former);
+    CHECK_OK(race_signals(NULL, &fds[0])); /* on this thread */
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    CHECK_EQ(sigpending(&pending), 0);
+    for (int i = 1; i <= SIGRTMAX; i++) {
+        CHECK_EQ(sigismember(&mask, i), sigismember(&former, i));
+        CHECK(i < SIGRTMIN || !sigismember(&pending, i));
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static int handlers(void)
+{
+    int count = 0;
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) {
+        struct sigaction now;
+        count += sigaction(i, NULL, &now) == 0 && now.sa_handler != SIG_DFL;
+    }
+    return count;
+}
+
+static void count_handlers(void *arg)
+{
+    *(int *)arg = handlers();
+}
+
+static cease_error count_under_signal(cease_ctx *ctx, void *arg)
+{
+    return cease_block_signal(ctx, count_handlers, arg);
+}
+
+TEST(block_signal_has_one_handler_and_gives_it_back)
+{
+    int before = handlers(), during = 0;
+    CHECK_OK(count_under_signal(cease_background(), &during));
+    CHECK_EQ(during, before + 1);
+    in_task(count_under_signal, &during);
+    CHECK_EQ(during, before + 1);
+    CHECK_OK(cease_runtime_stop());
+    CHECK_EQ(handlers(), before);
+}
+
+static void their_handler(int number)
+{
+    (void)number;
+}
+
+static cease_error never_under_signal(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    CHECK_ERR(cease_block_signal(cease_background(), never, NULL), CEASE_EAGAIN);
+    return CEASE_OK;
+}
+
+TEST(block_signal_takes_no_signal_of_others)
+{
+    struct sigaction theirs = {.sa_handler = their_handler}, now;
+    int ran = 0;
+    bool taken[_NSIG] = {false};
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) {
+        taken[i] = sigaction(i, &theirs, NULL) == 0; /* Valgrind keeps one for itself */
+    }
+    CHECK_OK(never_under_signal(NULL, NULL));
+    in_task(never_under_signal, NULL);
+    CHECK_OK(cease_runtime_stop());
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) {
+        CHECK(!taken[i] || (sigaction(i, NULL, &now) == 0 && now.sa_handler == their_handler));
+    }
+    signal(SIGRTMIN, SIG_DFL);
+    CHECK_OK(cease_block_signal(cease_background(), count_fn, &ran));
+    CHECK_EQ(ran, 1);
+}
+
+TEST(block_signal_without_a_timer_says_so_and_runs_nothing)
+{
+    struct rlimit none = {0}, former;
+    CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &former), 0);
+    none.rlim_max = former.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+    timer_t timer;
+    if (timer_create(CLOCK_MONOTONIC, NULL, &timer) == 0) {
+        timer_delete(timer);
+        SKIP("timers are not limited here");
+    }
+    CHECK_OK(never_under_signal(NULL, NULL));
+    in_task(never_under_signal, NULL);
+}
+
+/* ---- threads come and go --------------------------------------------------------------------- */
+
+static size_t pool_threads(void)
+{
+    size_t count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    for (struct dirent *d; (d = readdir(tasks));) {
+        char path[300], name[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", d->d_name);
+        FILE *f = fopen(path, "re"); /* it may have ended */
+        if (f) {
+            count += fgets(name, sizeof name, f) && strcmp(name, "cease-block\n") == 0;
+            fclose(f);
+        }
+    }
+    closedir(tasks);
+    return count;
+}
+
+TEST(block_pool_grows_with_the_jobs_and_shrinks_when_there_are_none)
+{
+    enum { JOBS = 9 };
+    setenv("CEASE_BLOCK_IDLE_MS", "1", 1);
+    set_cap("20");
+    for (int round = 0; round < 3; round++) {
+        struct sleeper s[JOBS];
+        struct under u[JOBS];
+        cease_group *g = cease_group_new(cease_background(), NULL);
+        for (int i = 0; i < JOBS; i++) {
+            sleeper_init(&s[i]);
+            u[i] = (struct under){cease_background(), &s[i], CEASE_EIO};
+            CHECK_OK(cease_group_go(g, sleep_under, &u[i]));
+        }
+        for (int i = 0; i < JOBS; i++) {
+            wait_for(&s[i].started); /* all at once: none waits for another's thread */
+        }
+        CHECK_EVENTUALLY(pool_threads() == JOBS); /* the last to start may not have its name yet */
+        for (int i = 0; i < JOBS; i++) {
+            sem_post(&s[i].wake);
+        }
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+        CHECK_EVENTUALLY(pool_threads() == 0);
+    }
 }
 
 /* ---- manners
