@@ -2,15 +2,15 @@
  *
  * connection.c: a server's connections: most of them wait, and those cost neither a task nor a buffer.
  *
- * The idea: between two requests a connection's task ends, and the poller starts another when bytes come.
- * What stays is this struct, the cease_conn and the poller's entry, some 350 bytes.
+ * The idea: between two requests a connection has no task; when bytes come the poller hands it to one
+ * (ready.c). What stays is this struct, the cease_conn and the poller's entry, some 350 bytes.
  *
  *     start ──> BUSY: a task has it ──rest──> IDLE: the poller has it
  *                 ^                             │ bytes, the end, a reset
  *                 └─────────────────────────────┤
  *                                               └─ idle too long, or the server stops ──> EVICTED
  *
- *  - Who owns it: the task while BUSY; the function that the poller will call, on_readable, once it is
+ *  - Who owns it: the task while BUSY, or the list of those that wait for one; the function that the poller will call, on_readable, once it is
  *    armed. The sweep and the stop never own one: they only close its socket, and closing calls
  *    on_readable, which finds EVICTED and ends it. If the socket is closed before it is armed, arming
  *    fails, and the task ends it. So exactly one ends each connection.
@@ -136,10 +136,8 @@ static bool open_session(struct ceasei_http_connection *c)
     return e == CEASE_OK;
 }
 
-static cease_error connection_task(cease_ctx *ctx, void *arg)
+void ceasei_http_connection_serve(struct ceasei_http_connection *c)
 {
-    struct ceasei_http_connection *c = arg;
-    (void)ctx;
     bool rests = false;
     if (!c->run->tls || c->session || open_session(c)) {
         if (!c->begun && ceasei_http_protocol_agreed(c)) {
@@ -151,7 +149,12 @@ static cease_error connection_task(cease_ctx *ctx, void *arg)
     if (!rests) {
         end(c);
     }
-    return CEASE_OK;
+}
+
+void ceasei_http_connection_turn_away(struct ceasei_http_connection *c)
+{
+    say_busy(c->run->server, c->conn, c->run->tls != NULL);
+    end(c);
 }
 
 /* On a poller's thread, or inside whoever closes the socket. */
@@ -162,12 +165,10 @@ static void on_readable(void *arg)
     ceasei_sub(&c->run->server->idle, 1, RELAXED);
     c->woken = true;
     if (ceasei_cas(&c->state, &idle, CEASEI_CONN_BUSY, ACQ_REL)) {
-        if (cease_group_go(c->run->group, connection_task, c) == CEASE_OK) {
-            return;
-        }
-        say_busy(c->run->server, c->conn, c->run->tls != NULL);
+        ceasei_http_ready_push(c);
+    } else {
+        end(c);
     }
-    end(c);
 }
 
 enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection *c)
@@ -221,10 +222,7 @@ void ceasei_http_connection_start(struct ceasei_http_run *run, cease_conn *take_
     ceasei_lock(&s->lock);
     push(s, c);
     ceasei_unlock(&s->lock);
-    if (cease_group_go(run->group, connection_task, c) != CEASE_OK) {
-        say_busy(server, take_conn, run->tls != NULL);
-        end(c);
-    }
+    ceasei_http_ready_push(c);
 }
 
 /* ---- those that rest for too long, or when the server stops ---- */

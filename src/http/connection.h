@@ -22,12 +22,14 @@ struct ceasei_http_connection {
     struct ceasei_http_run *run;                /* set at birth */
     cease_conn *conn;                           /* set at birth; our share */
     struct ceasei_http_connection *next, *prev; /* under its shelf's lock */
-    cease_time expires;                         /* under its shelf's lock */
-    uint32_t state;                             /* atomic */
-    uint32_t shelf;                             /* set at birth */
-    bool woken;                                 /* something has come; whoever owns it */
-    void *session;                              /* of TLS; whoever owns the connection */
-    bool begun;                                 /* its task's: a head has come, so it is HTTP/1.1 */
+    struct ceasei_http_connection
+        *next_ready;    /* under the list's lock, while it waits for a task */
+    cease_time expires; /* under its shelf's lock */
+    uint32_t state;     /* atomic */
+    uint32_t shelf;     /* set at birth */
+    bool woken;         /* something has come; whoever owns it */
+    void *session;      /* of TLS; whoever owns the connection */
+    bool begun;         /* its task's: a head has come, so it is HTTP/1.1 */
 };
 
 /* All connections of one run, spread over a few lists so that workers seldom meet at a lock. */
@@ -52,8 +54,12 @@ void ceasei_http_connections_join(struct ceasei_http_connections *all);
  * expires later than that. */
 cease_time ceasei_http_connections_sweep(struct ceasei_http_run *run);
 
-/* Takes a connection and starts a task for it. On failure take_conn has been told so and closed. */
+/* Takes a connection and has it served. On failure take_conn has been told so and closed. */
 void ceasei_http_connection_start(struct ceasei_http_run *run, cease_conn *take_conn);
+/* Serves it until it rests or has ended; on the calling task. */
+void ceasei_http_connection_serve(struct ceasei_http_connection *c);
+/* Ends it: there is no task for it. */
+void ceasei_http_connection_turn_away(struct ceasei_http_connection *c);
 
 enum ceasei_http_rest { CEASEI_REST_READ, CEASEI_REST_GONE, CEASEI_REST_OK };
 /* For the connection's task, when it waits for a request and nothing of one has come. OK: the connection

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FINAL_MS = 1000, ACCEPTS_MAX = 16 };
+enum { FINAL_MS = 1000 };
 
 static cease_dur or_default(cease_dur d, cease_dur other)
 {
@@ -185,14 +185,11 @@ static cease_error accept_until(cease_ctx *ctx, struct ceasei_http_run *run, cea
     cease_error e = CEASE_OK;
     cease_canceler *stop;
     cease_ctx *limited = cease_with_deadline(ctx, due, &stop);
-    for (unsigned count = 1; e == CEASE_OK; count++) {
+    while (e == CEASE_OK) {
         cease_conn *conn;
         e = cease_listener_accept(limited, l, &conn);
         if (e == CEASE_OK) {
             ceasei_http_connection_start(run, conn);
-        }
-        if (count % ACCEPTS_MAX == 0) {
-            cease_yield(); /* a crowd shall not take a stack each before the first is looked at */
         }
     }
     const cease_cause *cause = cease_cause_of(limited);
@@ -231,6 +228,7 @@ static cease_error serve(cease_ctx *ctx, cease_http_server *s, cease_listener *t
     run.idle = cease_with_cancel(ctx, &idle_stop);
     run.group = cease_group_new(base, &supervise);
     ceasei_http_connections_init(&run.connections);
+    ceasei_http_ready_init(&run);
     ceasei_add(&s->serving, 1, ACQ_REL);
     cease_error e =
         take_listener && run.group ? accept_all(ctx, &run, take_listener) : CEASE_ENOMEM;

@@ -4,6 +4,7 @@
  *
  *     server.c                       options, routes, accepting, stopping in two phases
  *     connection.c                   connections, of which those that wait have no task
+ *     ready.c                        those that something has come for, and the tasks that take them
  *     http1.c, http1_*.c             one HTTP/1.1 connection: heads and bodies in, responses out
  *     exchange.c                     one request and its response: route, limits, context, handler,
  *                                    the server's own pages, log; knows no protocol
@@ -38,6 +39,7 @@
 #include "http/gate.h"
 #include "http/metrics.h"
 #include "http/parse.h"
+#include "http/ready.h"
 #include "http/route.h"
 
 #include <cease/cease.h>
@@ -86,6 +88,7 @@ struct ceasei_http_run {
     const cease_http_tls *tls; /* NULL: plain */
     void *tls_arg;
     struct ceasei_http_connections connections;
+    struct ceasei_http_ready ready[CEASEI_HTTP_READY_LISTS];
 };
 
 /* What is to be sent next. The head, when `head`: x->res's status, fields and length. */

@@ -51,10 +51,12 @@ static cease_error serve_task(cease_ctx *ctx, void *arg)
 void rig_start(struct rig *r)
 {
     char address[CEASE_ADDRESS_SIZE];
-    CHECK_OK(cease_listen(cease_background(), "127.0.0.1:0", NULL, &r->listener));
-    CHECK_OK(cease_listener_address(r->listener, address, sizeof address));
-    r->port = atoi(strchr(address, ':') + 1);
-    snprintf(r->url, sizeof r->url, "http://127.0.0.1:%d", r->port);
+    if (!r->listener) {
+        CHECK_OK(cease_listen(cease_background(), "127.0.0.1:0", NULL, &r->listener));
+        CHECK_OK(cease_listener_address(r->listener, address, sizeof address));
+        r->port = atoi(strchr(address, ':') + 1);
+        snprintf(r->url, sizeof r->url, "http://127.0.0.1:%d", r->port);
+    }
     r->group = cease_group_new(cease_background(), NULL);
     CHECK_OK(cease_group_go(r->group, serve_task, r));
 }

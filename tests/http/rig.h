@@ -36,6 +36,7 @@ struct rig {
 
 /* Makes a server (opts may be NULL), ready for routes. */
 void rig_init(struct rig *r, const cease_http_server_opts *opts);
+/* On a free port of the loopback, unless r->listener is set by now. */
 void rig_start(struct rig *r);
 /* Cancels, joins, frees; every connection must be over for it by then. */
 void rig_stop(struct rig *r);
