@@ -153,7 +153,7 @@ CEASE_PUBLIC const cease_place *cease_callback_place(void);
  */
 CEASE_PUBLIC CEASE_NORETURN void cease_park_forbidden(const char *function);
 
-/* The earliest deadline of a shard, CEASE_NEVER when it has none. One atomic load.
+/* The earliest deadline of a shard, CEASE_NEVER when it has none. No lock: some atomic loads.
  *
  * Parks: no
  * Callers: any thread

@@ -146,3 +146,51 @@ TEST(parent_of64ThreadsAtOnce_countsThemAllAndKeepsNothing)
     cease_end(stop);
     pthread_barrier_destroy(&all_here);
 }
+
+/* Every thread has a shard of its own, and all are driven by the one thread of the library. */
+static void *wait_for_deadlines(void *unused)
+{
+    (void)unused;
+    cease_canceler *stop, *far;
+    for (size_t i = 0; i < rounds; i++) {
+        cease_ctx *ctx = cease_with_timeout(parent, cease_hour(2), &stop);
+        CHECK(!cease_done(ctx)); /* arms it */
+        cease_end(stop);
+    }
+    cease_ctx *later = cease_with_timeout(parent, cease_hour(1), &far);
+    CHECK(!cease_done(later));
+    pthread_barrier_wait(&all_here);
+    pthread_barrier_wait(&all_here); /* the main thread has looked for the earliest */
+    cease_ctx *ctx = cease_with_timeout(parent, cease_ms(1), &stop);
+    CHECK_ERR(cease_wait(ctx), CEASE_EDEADLINE);
+    cease_end(stop);
+    pthread_barrier_wait(&all_here); /* the main thread cancels */
+    CHECK_ERR(cease_wait(later), CEASE_ECANCELED);
+    cease_end(far);
+    return NULL;
+}
+
+TEST(deadlines_of64Threads_comeAndGoWithoutALockThatAllWantAndAllEnd)
+{
+    rounds = harness_is_slow() ? 200 : 1000;
+    cease_canceler *stop;
+    pthread_t threads[THREADS];
+    parent = cease_with_cancel(cease_background(), &stop);
+    CHECK_EQ(pthread_barrier_init(&all_here, NULL, THREADS + 1), 0);
+    int64_t before = cease_now().ns;
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, wait_for_deadlines, NULL), 0);
+    pthread_barrier_wait(&all_here);
+    /* Of what a thread has ended nothing is left, so the earliest is one that it keeps. */
+    int64_t hour = cease_hour(1).ns, next = cease_timers_next(0).ns;
+    CHECK(next >= before + hour && next <= cease_now().ns + hour);
+    pthread_barrier_wait(&all_here);
+    pthread_barrier_wait(&all_here);
+    cease_cancel(stop);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_EQ(cease_timers_next(0).ns, INT64_MAX);
+    CHECK_EQ(cease_live_count(), 1);
+    cease_end(stop);
+    pthread_barrier_destroy(&all_here);
+}
