@@ -141,6 +141,9 @@ typedef struct cease_http_route {
     bool half_closed; /* a client that has ended its sending half is not gone: only a reset, or a
                          write that fails, counts */
     void (*release)(void *arg); /* called with the server's end; NULL: arg is the caller's */
+    /* Says what the server answers in the handler's place (408, 413, 503, 504, …) in words of the route's
+     * own: sets status and header fields, of which there may be some already. NULL: a line of text. */
+    void (*page)(cease_http_response *res, int status, void *arg);
 } cease_http_route;
 
 /* cease_http_server_route with options.

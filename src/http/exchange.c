@@ -305,6 +305,7 @@ void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, con
     o.error = CEASE_EPROTO;
     o.gone = false;
     x->start = cease_now();
+    x->route = NULL; /* what an earlier request had */
     x->req.x = x;
     ceasei_add(&x->server->bad_total, 1, RELAXED);
     ceasei_http_response_begin(x);

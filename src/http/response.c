@@ -386,8 +386,15 @@ void ceasei_http_response_page(struct cease_http_response *res, int status, cons
     res->status = status;
     res->length_given = false;
     res->trailers_size = 0;
-    char *p = ceasei_put_text(ceasei_put_text(res->fields, type), field);
+    const cease_http_route *route = res->x->route ? &res->x->route->opts : NULL;
+    bool own = route && route->page;
+    char *p = ceasei_put_text(ceasei_put_text(res->fields, own ? "" : type), field);
     res->fields_size = (size_t)(p - res->fields);
+    if (own) {
+        res->total = res->body_size = 0;
+        route->page(res, status, route->arg);
+        return;
+    }
     p = ceasei_put_number(res->body, (uint64_t)status, 10);
     *p++ = ' ';
     p = ceasei_put_text(ceasei_put_text(p, ceasei_http_reason(status)), "\n");

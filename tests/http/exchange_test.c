@@ -489,6 +489,48 @@ static cease_error answer_then_read(cease_ctx *ctx, cease_http_request *req,
 }
 
 /* An interim response after the final one's head would be taken for its body. */
+static void in_its_own_words(cease_http_response *res, int status, void *arg)
+{
+    CHECK_OK(cease_http_response_status(res, 200));
+    CHECK_OK(cease_http_response_header(res, "X-Status", status == 504 ? arg : "another"));
+}
+
+TEST(page_ofARoute_standsForTheServersOwn)
+{
+    rig_init(&rig, NULL);
+    const cease_http_route route = {.size = sizeof route,
+                                    .method = "POST",
+                                    .pattern = "/",
+                                    .fn = read_on,
+                                    .body_max = 5,
+                                    .page = in_its_own_words,
+                                    .arg = "late"};
+    CHECK_OK(cease_http_server_add(rig.server, &route));
+    rig_start(&rig);
+    int fd = rig_connect(&rig);
+    rig_send(fd, "POST / HTTP/1.1\r\nHost: a\r\nX-Request-Timeout-Ms: 0\r\n\r\n");
+    char *text = rig_response(fd, false);
+    CHECK_HAS(text, "HTTP/1.1 200 OK\r\n");
+    CHECK_HAS(text, "X-Status: late\r\n");
+    CHECK_HAS(text, "X-Request-Deadline-Expired: 1\r\n");
+    CHECK_HAS(text, "Content-Length: 0\r\n");
+    free(text);
+    rig_send(fd, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef");
+    text = rig_response(fd, false);
+    CHECK_HAS(text, "X-Status: another\r\n");
+    free(text);
+    close(fd);
+    fd = rig_connect(&rig);
+    rig_send(fd, "POST / HTTP/1.1\r\nHost: a\r\nX-Request-Timeout-Ms: 0\r\n\r\n");
+    free(rig_response(fd, false));
+    rig_send(fd, "what is this\r\n\r\n"); /* of no route: not in the former one's words */
+    text = rig_rest(fd);
+    CHECK_HAS(text, "HTTP/1.1 400 ");
+    free(text);
+    close(fd);
+    rig_stop(&rig);
+}
+
 TEST(expect_answeredBeforeTheBodyIsRead_getsNoInterimResponse)
 {
     rig_init(&rig, NULL);
