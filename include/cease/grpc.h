@@ -23,7 +23,11 @@
  * handler's context; a client whose own deadline is over says DEADLINE_EXCEEDED whatever the server said.
  *
  * Metadata are header fields; those whose names end in "-bin" are bytes, in base64 on the wire
- * (cease_grpc_bin_encode and _decode). Messages are neither compressed nor taken compressed.
+ * (cease_grpc_bin_encode and _decode).
+ *
+ * Messages in gzip are taken wherever they come from, and unpacked up to message_max; `gzip` of a method and of
+ * a request says that those of 1 KiB and more are sent so, a method's only to who takes them. A call whose
+ * messages are packed in another way is UNIMPLEMENTED.
  */
 #ifndef CEASE_GRPC_H
 #define CEASE_GRPC_H
@@ -34,6 +38,7 @@
 #include <cease/http.h>
 #include <cease/http2.h>
 #include <cease/time.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -88,6 +93,7 @@ typedef struct cease_grpc_method {
     void *arg;                 /* borrowed until the server is freed */
     uint32_t message_max;      /* 4 MiB: a larger one is CEASE_EMSGSIZE */
     cease_dur request_timeout; /* the server's; CEASE_FOREVER for streams without an end */
+    bool gzip;                 /* send in gzip */
 } cease_grpc_method;
 
 /* Adds a method to a server, which must speak HTTP/2 (cease_http2_enable).
@@ -134,7 +140,7 @@ CEASE_PUBLIC cease_error cease_grpc_trailer_add(cease_grpc_call *call, const cha
  * Callers: tasks and threads; one receiver at a time.
  * Owns: *ret is valid until the next call of this, or the call's end.
  * Errors: CEASE_EOF (the other side has ended; a client's cease_grpc_status says how), CEASE_EMSGSIZE
- *     (above message_max), CEASE_EPROTO (cut off, or no frame), CEASE_ENOTSUP (compressed),
+ *     (above message_max), CEASE_EPROTO (cut off, no frame, no gzip), CEASE_ENOTSUP (packed in another way),
  *     CEASE_ENOMEM; those of the stream; the context's.
  * Since: 0.1
  */
@@ -179,6 +185,7 @@ typedef struct cease_grpc_request {
     uint32_t message_max;              /* 4 MiB */
     cease_dur reserve;                 /* 2 ms: taken off the time that is left, for grpc-timeout */
     const char *scheme;                /* "http" */
+    bool gzip;                         /* send in gzip: the server must take it */
 } cease_grpc_request;
 
 /* Opens a call on a connection.

@@ -18,6 +18,14 @@ enum { ROOM_FIRST = 4096 };
 void ceasei_grpc_call_deinit(struct cease_grpc_call *call)
 {
     free(call->message);
+    free(call->unpacked.data);
+}
+
+enum ceasei_grpc_encoding ceasei_grpc_encoding_read(const char *text)
+{
+    return !text || strcmp(text, "identity") == 0 ? CEASEI_GRPC_IDENTITY
+           : strcmp(text, "gzip") == 0            ? CEASEI_GRPC_GZIP
+                                                  : CEASEI_GRPC_UNKNOWN_ENCODING;
 }
 
 /* ---- receiving ---- */
@@ -96,11 +104,17 @@ static cease_error recv(cease_ctx *ctx, struct cease_grpc_call *call, cease_grpc
     if (!ceasei_grpc_prefix_read(prefix, &compressed, &size)) {
         return CEASE_EPROTO;
     }
-    if (compressed || size > call->message_max) {
-        return compressed ? CEASE_ENOTSUP : CEASE_EMSGSIZE;
+    if (compressed && call->encoding != CEASEI_GRPC_GZIP) {
+        return call->encoding == CEASEI_GRPC_IDENTITY ? CEASE_EPROTO : CEASE_ENOTSUP;
+    }
+    if (size > call->message_max) {
+        return CEASE_EMSGSIZE;
     }
     e = read_message(ctx, call, size);
-    if (e == CEASE_OK) {
+    if (e == CEASE_OK && compressed) {
+        e = ceasei_grpc_gunzip(call->message, size, call->message_max, &call->unpacked);
+        *ret = (cease_grpc_message){.data = call->unpacked.data, .size = call->unpacked.size};
+    } else if (e == CEASE_OK) {
         *ret = (cease_grpc_message){.data = call->message, .size = size};
     }
     return e;
@@ -126,14 +140,13 @@ cease_error cease_grpc_recv(cease_ctx *ctx, cease_grpc_call *call, cease_grpc_me
 
 /* ---- sending ---- */
 
-static cease_error send(cease_ctx *ctx, struct cease_grpc_call *call, const void *data, size_t size,
-                        bool last)
+static cease_error send_frame(cease_ctx *ctx, struct cease_grpc_call *call, bool compressed,
+                              const struct ceasei_grpc_bytes *message, bool last)
 {
     uint8_t prefix[CEASEI_GRPC_PREFIX];
-    if (size > UINT32_MAX) {
-        return CEASE_EMSGSIZE;
-    }
-    ceasei_grpc_prefix(prefix, (uint32_t)size);
+    const void *data = message->data;
+    size_t size = message->size;
+    ceasei_grpc_prefix(prefix, compressed, (uint32_t)size);
     if (call->stream) {
         const struct iovec iov[2] = {{.iov_base = prefix, .iov_len = sizeof prefix},
                                      {.iov_base = (void *)(uintptr_t)data, .iov_len = size}};
@@ -145,6 +158,24 @@ static cease_error send(cease_ctx *ctx, struct cease_grpc_call *call, const void
         e = cease_http_response_write(ctx, call->res, data, size);
     }
     return e == CEASE_OK && !last ? cease_http_response_flush(ctx, call->res) : e;
+}
+
+static cease_error send(cease_ctx *ctx, struct cease_grpc_call *call, const void *data, size_t size,
+                        bool last)
+{
+    const struct ceasei_grpc_bytes plain = {.data = (char *)(uintptr_t)data, .size = size};
+    struct ceasei_grpc_bytes packed = {0};
+    cease_error e = size <= UINT32_MAX ? CEASE_OK : CEASE_EMSGSIZE;
+    bool pack = call->gzip && size >= CEASEI_GRPC_GZIP_MIN;
+    if (e == CEASE_OK && pack) {
+        e = ceasei_grpc_gzip(data, size, &packed);
+    }
+    if (e == CEASE_OK) {
+        pack = pack && packed.size < size;
+        e = send_frame(ctx, call, pack, pack ? &packed : &plain, last);
+    }
+    free(packed.data);
+    return e;
 }
 
 cease_error cease_grpc_send(cease_ctx *ctx, cease_grpc_call *call, const void *data, size_t size)

@@ -5,9 +5,19 @@
 #ifndef CEASE_GRPC_CALL_H
 #define CEASE_GRPC_CALL_H
 
+#include "grpc/gzip.h"
 #include "grpc/wire.h"
 
-enum { CEASEI_GRPC_MESSAGE_MAX = 4 * 1024 * 1024 };
+enum {
+    CEASEI_GRPC_MESSAGE_MAX = 4 * 1024 * 1024,
+    CEASEI_GRPC_GZIP_MIN = 1024, /* bytes: smaller messages are not worth it */
+};
+
+/* What the peer says of its messages (grpc-encoding). */
+enum ceasei_grpc_encoding { CEASEI_GRPC_IDENTITY, CEASEI_GRPC_GZIP, CEASEI_GRPC_UNKNOWN_ENCODING };
+
+/* What we take (grpc-accept-encoding). */
+#define CEASEI_GRPC_ENCODINGS "identity,gzip"
 
 struct cease_grpc_call {
     /* a handler's call has these, a client's the stream; set at birth */
@@ -19,11 +29,14 @@ struct cease_grpc_call {
     /* the receiver's */
     char *message; /* the last one, and a NUL */
     size_t room;
+    struct ceasei_grpc_bytes unpacked; /* the same, if it was compressed */
+    enum ceasei_grpc_encoding encoding;
     bool answered; /* client: the response's head is there, and is gRPC's */
     bool ended;    /* nothing more comes: `code` is valid (client) */
 
     /* the sender's */
     bool begun; /* handler: something was sent */
+    bool gzip;  /* compress; set before the first message */
 
     /* a handler's own status, a client's verdict */
     bool code_set;
@@ -31,6 +44,7 @@ struct cease_grpc_call {
     char text[CEASEI_GRPC_TEXT_MAX];
 };
 
+enum ceasei_grpc_encoding ceasei_grpc_encoding_read(const char *text);
 void ceasei_grpc_call_deinit(struct cease_grpc_call *call);
 /* client.c: waits for the response's head. CEASE_EOF: it is no answer of gRPC's, and `code` says so. */
 cease_error ceasei_grpc_client_begin(cease_ctx *ctx, struct cease_grpc_call *call);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { OWN_HEADERS = 5 };
+enum { OWN_HEADERS = 7 };
 
 /* ---- the request ---- */
 
@@ -57,6 +57,10 @@ static cease_error open_stream(cease_ctx *ctx, cease_http2_client *c, const ceas
     headers[n++] = (cease_http_header){"te", "trailers"};
     headers[n++] = (cease_http_header){"content-type", "application/grpc"};
     headers[n++] = (cease_http_header){"user-agent", "grpc-c-cease/0.1"};
+    headers[n++] = (cease_http_header){"grpc-accept-encoding", CEASEI_GRPC_ENCODINGS};
+    if (r->gzip) {
+        headers[n++] = (cease_http_header){"grpc-encoding", "gzip"};
+    }
     if (put_timeout(ctx, r, timeout)) {
         headers[n++] = (cease_http_header){"grpc-timeout", timeout};
     }
@@ -84,6 +88,7 @@ cease_error cease_grpc_open(cease_ctx *ctx, cease_http2_client *c,
         return e;
     }
     call->message_max = request->message_max != 0 ? request->message_max : CEASEI_GRPC_MESSAGE_MAX;
+    call->gzip = request->gzip;
     *ret_call = call;
     return CEASE_OK;
 }
@@ -114,6 +119,8 @@ cease_error ceasei_grpc_client_begin(cease_ctx *ctx, struct cease_grpc_call *cal
     }
     const char *type = cease_http2_stream_header(call->stream, "content-type");
     call->answered = true;
+    call->encoding =
+        ceasei_grpc_encoding_read(cease_http2_stream_header(call->stream, "grpc-encoding"));
     if (cease_http2_stream_header(call->stream, "grpc-status")) {
         return CEASE_OK; /* all that comes is the end */
     }

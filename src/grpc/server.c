@@ -20,6 +20,7 @@ struct method {
     cease_grpc_handler *fn;
     void *arg;
     uint32_t message_max;
+    bool gzip;
 };
 
 static bool is_grpc(const char *type)
@@ -64,22 +65,61 @@ static void put_status(struct cease_grpc_call *call)
     }
 }
 
+static void call_init(struct cease_grpc_call *call, cease_http_response *res)
+{
+    memset(call, 0, offsetof(struct cease_grpc_call, text));
+    call->text[0] = '\0';
+    call->res = res;
+    cease_http_response_header(res, "Content-Type", "application/grpc");
+}
+
+/* What the server says in the handler's place. */
+static void page(cease_http_response *res, int status, void *arg)
+{
+    struct cease_grpc_call call;
+    cease_grpc_code code = status == 504 || status == 408 ? CEASE_GRPC_DEADLINE_EXCEEDED
+                           : status == 413                ? CEASE_GRPC_RESOURCE_EXHAUSTED
+                           : status == 500                ? CEASE_GRPC_INTERNAL
+                                                          : ceasei_grpc_code_of_http(status);
+    (void)arg;
+    call_init(&call, res);
+    cease_http_response_status(res, 200);
+    cease_grpc_status_set(&call, code, NULL);
+    put_status(&call);
+}
+
+/* Finds out how the messages of both sides are packed. False: the caller's in a way that is not known here. */
+static bool agree_on_encodings(struct cease_grpc_call *call, const struct method *m)
+{
+    const char *takes = cease_http_request_header(call->req, "grpc-accept-encoding");
+    call->encoding =
+        ceasei_grpc_encoding_read(cease_http_request_header(call->req, "grpc-encoding"));
+    call->gzip = m->gzip && takes && strstr(takes, "gzip");
+    cease_http_response_header(call->res, "grpc-accept-encoding", CEASEI_GRPC_ENCODINGS);
+    if (call->gzip) {
+        cease_http_response_header(call->res, "grpc-encoding", "gzip");
+    }
+    return call->encoding != CEASEI_GRPC_UNKNOWN_ENCODING;
+}
+
 static cease_error serve(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                          void *arg)
 {
     const struct method *m = arg;
     struct cease_grpc_call call;
-    memset(&call, 0, offsetof(struct cease_grpc_call, text));
-    call.text[0] = '\0';
     if (!is_grpc(cease_http_request_header(req, "Content-Type"))) {
         return cease_http_response_status(res, 415);
     }
+    call_init(&call, res);
     call.req = req;
-    call.res = res;
     call.message_max = m->message_max;
-    cease_http_response_header(res, "Content-Type", "application/grpc");
-    cease_error e = m->fn(ctx, &call, m->arg);
-    judge(&call, ctx, e);
+    if (agree_on_encodings(&call, m)) {
+        cease_error e = m->fn(ctx, &call, m->arg);
+        judge(&call, ctx, e);
+    } else {
+        cease_grpc_status_set(&call, CEASE_GRPC_UNIMPLEMENTED, "messages in %s",
+                              cease_http_request_header(req, "grpc-encoding"));
+    }
     put_status(&call);
     ceasei_grpc_call_deinit(&call);
     return CEASE_OK;
@@ -98,6 +138,7 @@ cease_error cease_grpc_server_add(cease_http_server *s, const cease_grpc_method 
     m->fn = method->fn;
     m->arg = method->arg;
     m->message_max = method->message_max != 0 ? method->message_max : CEASEI_GRPC_MESSAGE_MAX;
+    m->gzip = method->gzip;
     const cease_http_route route = {.size = sizeof route,
                                     .method = "POST",
                                     .pattern = method->method,
@@ -106,7 +147,8 @@ cease_error cease_grpc_server_add(cease_http_server *s, const cease_grpc_method 
                                     .request_timeout = method->request_timeout,
                                     .body_timeout = CEASE_FOREVER,
                                     .body_max = UINT64_MAX,
-                                    .release = free};
+                                    .release = free,
+                                    .page = page};
     cease_error e = cease_http_server_add(s, &route);
     if (e != CEASE_OK) {
         free(m);

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-void ceasei_grpc_prefix(uint8_t ret[CEASEI_GRPC_PREFIX], uint32_t size)
+void ceasei_grpc_prefix(uint8_t ret[CEASEI_GRPC_PREFIX], bool compressed, uint32_t size)
 {
-    ret[0] = 0;
+    ret[0] = compressed;
     ret[1] = (uint8_t)(size >> 24);
     ret[2] = (uint8_t)(size >> 16);
     ret[3] = (uint8_t)(size >> 8);

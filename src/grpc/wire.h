@@ -17,7 +17,7 @@ enum {
     CEASEI_GRPC_TEXT_MAX = 1024,   /* of a status' text, before encoding */
 };
 
-void ceasei_grpc_prefix(uint8_t ret[CEASEI_GRPC_PREFIX], uint32_t size);
+void ceasei_grpc_prefix(uint8_t ret[CEASEI_GRPC_PREFIX], bool compressed, uint32_t size);
 /* False: the flag is neither 0 nor 1. */
 bool ceasei_grpc_prefix_read(const uint8_t prefix[CEASEI_GRPC_PREFIX], bool *ret_compressed,
                              uint32_t *ret_size);

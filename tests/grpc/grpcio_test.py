@@ -97,6 +97,12 @@ def their_client(path):
         code, text = status_of(lambda: channel.unary_unary('/test.Echo/Nothing')(b'', timeout=20))
         check('a method that is not there is UNIMPLEMENTED',
               code == grpc.StatusCode.UNIMPLEMENTED, (code, text))
+        packed = channel.stream_stream('/test.Echo/Packed')
+        call = packed(iter([b'p' * 90000]), compression=grpc.Compression.Gzip, timeout=20)
+        check('messages in gzip are unpacked, and come back in it', list(call) == [b'p' * 90000] and
+              dict(call.initial_metadata()).get('grpc-encoding') in (None, 'gzip'), call)
+        code, text = status_of(lambda: unary(b'p' * 90000, compression=grpc.Compression.Deflate, timeout=20))
+        check('those in deflate are UNIMPLEMENTED', code == grpc.StatusCode.UNIMPLEMENTED, (code, text))
         collect = channel.stream_unary('/test.Echo/Collect')
         check('many messages are taken, one is given',
               collect(iter([b'a', b'', b'bc']), timeout=20) == b'abc')
@@ -182,7 +188,7 @@ class Echo(grpc.GenericRpcHandler):
 
 def our_client(path):
     echo = Echo()
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), compression=grpc.Compression.Gzip)
     server.add_generic_rpc_handlers((echo,))
     port = server.add_insecure_port('127.0.0.1:0')
     server.start()

@@ -51,6 +51,12 @@ static void unary(cease_ctx *ctx, cease_http2_client *c)
     check("a unary call of 90 KB comes back",
           e == CEASE_OK && reply.code == CEASE_GRPC_OK && reply.size == sizeof big);
     cease_grpc_reply_deinit(&reply);
+    q.gzip = true;
+    e = cease_grpc_do(ctx, c, &q, big, sizeof big, &reply);
+    check("and in gzip", e == CEASE_OK && reply.code == CEASE_GRPC_OK && reply.size == sizeof big &&
+                             memcmp(reply.data, big, sizeof big) == 0);
+    cease_grpc_reply_deinit(&reply);
+    q.gzip = false;
     q.method = "/test.Echo/Fail";
     e = cease_grpc_do(ctx, c, &q, "50% gr\xc3\xbcn", 9, &reply);
     check("a status comes with its text", e == CEASE_OK &&

@@ -100,16 +100,20 @@ cease_error service_add(cease_http_server *s)
     static const struct {
         const char *name;
         cease_grpc_handler *fn;
+        bool gzip;
     } methods[] = {
-        {"/test.Echo/Unary", unary},   {"/test.Echo/Fail", fail}, {"/test.Echo/Collect", collect},
-        {"/test.Echo/Repeat", repeat}, {"/test.Echo/Chat", chat}, {"/test.Echo/Wait", wait_for_end},
+        {"/test.Echo/Unary", unary, false},     {"/test.Echo/Fail", fail, false},
+        {"/test.Echo/Collect", collect, false}, {"/test.Echo/Repeat", repeat, false},
+        {"/test.Echo/Chat", chat, false},       {"/test.Echo/Wait", wait_for_end, false},
+        {"/test.Echo/Packed", chat, true},
     };
     cease_error e = CEASE_OK;
     for (size_t i = 0; i < sizeof methods / sizeof *methods && e == CEASE_OK; i++) {
         e = cease_grpc_server_add(s, &(cease_grpc_method){.size = sizeof(cease_grpc_method),
                                                           .method = methods[i].name,
                                                           .fn = methods[i].fn,
-                                                          .message_max = 100000});
+                                                          .message_max = 100000,
+                                                          .gzip = methods[i].gzip});
     }
     return e;
 }

@@ -1,8 +1,10 @@
 /* wire_test.c: out to break gRPC's own formats: timeouts at every edge of a unit, texts and bytes that come
  * back as they went, and what is malformed. */
+#include "grpc/gzip.h"
 #include "grpc/wire.h"
 #include "harness.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void check_timeout(int64_t ns, const char *wanted)
@@ -34,9 +36,9 @@ TEST(prefix_ofAnySize_comesBack)
         uint8_t prefix[CEASEI_GRPC_PREFIX];
         bool compressed = true;
         uint32_t size = 7;
-        ceasei_grpc_prefix(prefix, sizes[i]);
+        ceasei_grpc_prefix(prefix, i % 2 == 1, sizes[i]);
         CHECK(ceasei_grpc_prefix_read(prefix, &compressed, &size));
-        CHECK(!compressed);
+        CHECK_EQ(compressed, i % 2 == 1);
         CHECK_EQ(size, sizes[i]);
         prefix[0] = 1;
         CHECK(ceasei_grpc_prefix_read(prefix, &compressed, &size));
@@ -44,6 +46,67 @@ TEST(prefix_ofAnySize_comesBack)
         prefix[0] = 2;
         CHECK(!ceasei_grpc_prefix_read(prefix, &compressed, &size));
     }
+}
+
+/* Packs `size` bytes, and unpacks them with room for `max`. */
+static cease_error there_and_back(const char *data, size_t size, size_t max)
+{
+    struct ceasei_grpc_bytes packed = {0};
+    struct ceasei_grpc_bytes back = {0};
+    CHECK_OK(ceasei_grpc_gzip(data, size, &packed));
+    cease_error e = ceasei_grpc_gunzip(packed.data, packed.size, max, &back);
+    if (e == CEASE_OK) {
+        CHECK_EQ(back.size, size);
+        CHECK_EQ(memcmp(back.data, data, size), 0);
+        CHECK_EQ(back.data[size], '\0');
+    } else { /* at most one byte more than allowed was made */
+        CHECK(back.room <= max + 2);
+    }
+    for (size_t cut = 0; cut < packed.size; cut += 1 + packed.size / 50) { /* not the whole of it */
+        CHECK_ERR(ceasei_grpc_gunzip(packed.data, cut, size + 1, &back), CEASE_EPROTO);
+    }
+    free(packed.data);
+    free(back.data);
+    return e;
+}
+
+TEST(gzip_ofAnySize_comesBackUpToTheMost)
+{
+    static const size_t sizes[] = {0, 1, 1000, 1021, 1022, 1023, 1024, 2045, 2046, 2047, 100000};
+    static char zeros[100000];
+    static char noise[100000];
+    uint32_t seed = 1;
+    for (size_t i = 0; i < sizeof noise; i++) {
+        seed = seed * 1664525 + 1013904223;
+        noise[i] = (char)(seed >> 24);
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t size = sizes[i];
+        CHECK_OK(there_and_back(zeros, size, size));
+        CHECK_OK(there_and_back(noise, size, size));
+        CHECK_OK(there_and_back(noise, size, size + 1));
+        if (size > 0) {
+            CHECK_ERR(there_and_back(zeros, size, size - 1), CEASE_EMSGSIZE);
+            CHECK_ERR(there_and_back(noise, size, size / 2), CEASE_EMSGSIZE);
+        }
+    }
+}
+
+TEST(gzip_whatIsNone_isRefused)
+{
+    struct ceasei_grpc_bytes back = {0};
+    struct ceasei_grpc_bytes packed = {0};
+    CHECK_ERR(ceasei_grpc_gunzip("no gzip at all", 14, 100, &back), CEASE_EPROTO);
+    CHECK_ERR(ceasei_grpc_gunzip("", 0, 100, &back), CEASE_EPROTO);
+    CHECK_OK(ceasei_grpc_gzip("abc", 3, &packed));
+    packed.data[packed.size - 6] ^= 1; /* of the checksum */
+    CHECK_ERR(ceasei_grpc_gunzip(packed.data, packed.size, 100, &back), CEASE_EPROTO);
+    CHECK_OK(ceasei_grpc_gzip("abc", 3, &packed));
+    packed.data = realloc(packed.data, packed.size + 1);
+    packed.data[packed.size] = 'x'; /* something behind it */
+    CHECK_ERR(ceasei_grpc_gunzip(packed.data, packed.size + 1, 100, &back), CEASE_EPROTO);
+    free(back.data);
+    free(packed.data);
 }
 
 static void check_text(const char *text, const char *encoded)
