@@ -199,7 +199,8 @@ CEASE_PUBLIC cease_ctx *cease_nomem(void);
 CEASE_PUBLIC void cease_threads_stop(void);
 
 /* How many contexts are alive in this process (the static ones are not counted). For tests and
- * metrics: exact when nothing runs concurrently.
+ * metrics: exact when nothing runs concurrently; the library's own thread, which has ended a context at its
+ * deadline, lets go of it a moment after the waiter has been told.
  *
  * Parks: no
  * Callers: any thread
