@@ -7,6 +7,7 @@
 #include <cease/hooks.h>
 #include <cease/nopark.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ static void remove_the_other(void *arg)
     struct pair *p = arg;
     __atomic_add_fetch(p->entered, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(p->entered, __ATOMIC_SEQ_CST) != 2)
-        continue;
+        sched_yield();
     cease_watch_remove_sync(p->theirs);
 }
 static void *cancel_pair(void *arg)

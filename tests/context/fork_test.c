@@ -123,7 +123,7 @@ static bool make_new_ones(void *arg)
     cease_after *a = cease_after_func(ctx, after, &ran);
     bool ok = cease_wait(ctx) == CEASE_EDEADLINE;
     while (!__atomic_load_n(&ran, __ATOMIC_ACQUIRE))
-        continue;
+        sched_yield();
     cease_after_stop(a);
     cease_end(stop);
     ctx = cease_with_cancel(t->child, &old_child_stop);

@@ -7,6 +7,7 @@
 #include <cease/hooks.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -209,7 +210,7 @@ static void be_slow(void *arg)
     struct slow *slow = arg;
     __atomic_store_n(&slow->entered, 1, __ATOMIC_RELEASE);
     while (!__atomic_load_n(&slow->may_go, __ATOMIC_ACQUIRE))
-        continue;
+        sched_yield();
     __atomic_store_n(&slow->left, 1, __ATOMIC_RELEASE);
 }
 static void *cancel_it(void *arg)
@@ -232,7 +233,7 @@ TEST(removeSync_whileItRunsElsewhere_waitsUntilItHasReturned)
         cease_watch_add(&slow.w, ctx, be_slow, &slow);
         CHECK_EQ(pthread_create(&canceller, NULL, cancel_it, &slow), 0);
         while (!__atomic_load_n(&slow.entered, __ATOMIC_ACQUIRE))
-            continue;
+            sched_yield();
         CHECK_EQ(cease_watch_remove(&slow.w), CEASE_WATCH_RUNNING);
         CHECK_EQ(pthread_create(&opener, NULL, let_go, &slow), 0);
         cease_watch_remove_sync(&slow.w);
