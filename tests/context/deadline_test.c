@@ -126,6 +126,39 @@ TEST(timers_endedInAnyOrder_leaveTheEarliestInFront)
     CHECK_EQ(cease_timers_next(0).ns, INT64_MAX);
 }
 
+/* The core's own shard is several, one for each thread: who asks for it asks for all. */
+static void *look_at_a_deadline(void *arg)
+{
+    cease_ctx **ctx = arg;
+    cease_canceler *stop;
+    ctx[1] = cease_with_timeout(ctx[0], cease_hour(1), &stop);
+    CHECK(!cease_done(ctx[1]));
+    return stop;
+}
+
+TEST(timersRun_ofTheCoresOwnShard_endsTheContextsOfAllThreads)
+{
+    cease_canceler *stop, *own;
+    cease_ctx *ctxs[2] = {cease_with_cancel(cease_background(), &stop)};
+    cease_ctx *ctx = cease_with_timeout(ctxs[0], cease_hour(2), &own);
+    CHECK(!cease_done(ctx));
+    pthread_t thread;
+    void *other;
+    CHECK_EQ(pthread_create(&thread, NULL, look_at_a_deadline, ctxs), 0);
+    CHECK_EQ(pthread_join(thread, &other), 0);
+    cease_time earliest;
+    CHECK(cease_deadline(ctxs[1], &earliest));
+    CHECK_EQ(cease_timers_next(0).ns, earliest.ns);
+    CHECK_EQ(cease_timers_run(0, cease_now()), 0);
+    CHECK_EQ(cease_timers_run(0, CEASE_NEVER), 2);
+    CHECK_ERR(cease_err(ctx), CEASE_EDEADLINE);
+    CHECK_ERR(cease_err(ctxs[1]), CEASE_EDEADLINE);
+    CHECK_EQ(cease_timers_next(0).ns, INT64_MAX);
+    cease_end(own);
+    cease_end(other);
+    cease_end(stop);
+}
+
 TEST(timers_manyDueAtOnce_allEnd)
 {
     enum { COUNT = 20000 };
