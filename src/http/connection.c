@@ -171,10 +171,10 @@ static void on_readable(void *arg)
     }
 }
 
-enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection *c)
+enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection *c, cease_time now)
 {
     struct ceasei_http_shelf *s = shelf_of(c);
-    cease_time expires = cease_time_add(cease_now(), c->run->server->opts.idle_timeout);
+    cease_time expires = cease_time_add(now, c->run->server->opts.idle_timeout);
     ceasei_lock(&s->lock);
     bool closing = s->closing;
     if (!closing) {

@@ -65,7 +65,7 @@ enum ceasei_http_rest { CEASEI_REST_READ, CEASEI_REST_GONE, CEASEI_REST_OK };
 /* For the connection's task, when it waits for a request and nothing of one has come. OK: the connection
  * will get another task when something comes; it is not the caller's any more. READ: something has come
  * already. GONE: it is to be closed. */
-enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection *c);
+enum ceasei_http_rest ceasei_http_connection_rest(struct ceasei_http_connection *c, cease_time now);
 
 /* Bytes in and out, through TLS where the run has it. None waits longer than ctx. */
 cease_error ceasei_http_connection_read(cease_ctx *ctx, struct ceasei_http_connection *c, void *buf,

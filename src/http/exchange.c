@@ -36,6 +36,7 @@ void ceasei_http_exchange_init(struct ceasei_http_exchange *x,
     x->stop = NULL;
     x->route = NULL;
     x->peer[0] = '\0';
+    x->end = (cease_time){0};
 }
 
 /* What the log wants to know at the end. */
@@ -140,6 +141,9 @@ static void settle(struct ceasei_http_exchange *x, cease_ctx *ctx, struct outcom
 {
     struct cease_http_response *res = &x->res;
     const cease_cause *cause = cease_cause_of(ctx);
+    if (cause && cause->code == CEASE_ERETURNED) {
+        cause = NULL; /* nothing else has ended it */
+    }
     if (cause) {
         snprintf(o->copy, sizeof o->copy, "%s", cause->text);
         set_cause(o, cause->code, o->copy);
@@ -214,8 +218,10 @@ static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct 
         cease_cancel_cause(x->stop, CEASE_ENOMEM, NULL);
         o->error = e;
     }
+    /* For what the handler has left behind. And before its cause is looked at: a look at a context that
+     * goes on would make a timer for its deadline. */
+    cease_cancel_cause(x->stop, CEASE_ERETURNED, NULL);
     settle(x, ctx, o);
-    cease_cancel_cause(x->stop, CEASE_ERETURNED, NULL); /* for what the handler has left behind */
     cease_end(x->stop);
     x->stop = NULL;
 }
@@ -223,7 +229,8 @@ static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct 
 static void write_log(struct ceasei_http_exchange *x, const struct outcome *o, bool readable)
 {
     int status = o->gone ? 499 : x->res.status;
-    cease_dur elapsed = cease_time_sub(cease_now(), x->start);
+    x->end = cease_now();
+    cease_dur elapsed = cease_time_sub(x->end, x->start);
     ceasei_http_metrics_note(&x->server->metrics, status, o->cause_code, elapsed);
     if (!x->server->opts.log) {
         return;

@@ -101,7 +101,8 @@ static enum input read_head(struct ceasei_http1 *h, int *ret_status)
     for (;;) {
         cease_error e = h->in_size > 0 ? CEASE_OK : read_first(h);
         if (e == CEASE_EAGAIN) {
-            enum ceasei_http_rest rest = ceasei_http_connection_rest(h->connection);
+            cease_time now = h->x.end.ns != 0 ? h->x.end : cease_now();
+            enum ceasei_http_rest rest = ceasei_http_connection_rest(h->connection, now);
             if (rest == CEASEI_REST_READ) {
                 continue;
             }
@@ -167,6 +168,9 @@ static bool serve(struct ceasei_http1 *h)
     ceasei_http_exchange_serve(&h->x);
     if (h->x.res.stage == CEASEI_RES_BROKEN) {
         return false;
+    }
+    if (h->body != CEASEI_BODY_NONE) {
+        h->x.end = (cease_time){0}; /* to skip what is left of it may take a while */
     }
     if (!h->x.res.close && ceasei_http1_skip(h, h->x.run->idle)) {
         return true;

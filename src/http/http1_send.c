@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { PIECES = 10, HEAD_ROOM = 256, SMALL = 1024 };
+enum { PIECES = 10, SMALL = 1024 };
 
 /* ---- the socket ---- */
 
@@ -69,17 +69,20 @@ static bool body_is_in_the_way(const struct ceasei_http1 *h)
 }
 
 /* Status line and our own fields; the handler's and the empty line follow it. */
-static size_t put_head(struct ceasei_http1 *h, char head[HEAD_ROOM],
+static size_t put_head(struct ceasei_http1 *h, char head[SMALL],
                        const struct ceasei_http_part *part)
 {
     struct cease_http_response *res = &h->x.res;
     bool old = h->head.minor == 0;
-    char *p = ceasei_put_text(head, "HTTP/1.1 ");
-    p = ceasei_put_number(p, (uint64_t)res->status, 10);
-    *p++ = ' ';
-    p = ceasei_put_text(p, ceasei_http_reason(res->status));
-    p = ceasei_put_date(ceasei_put_text(p, "\r\nDate: "));
-    p = ceasei_put_text(p, "\r\n");
+    char *p = head;
+    if (res->status == 200) {
+        p = ceasei_put_text(p, "HTTP/1.1 200 OK\r\nDate: ");
+    } else {
+        p = ceasei_put_number(ceasei_put_text(p, "HTTP/1.1 "), (uint64_t)res->status, 10);
+        p = ceasei_put_text(ceasei_put_text(p, " "), ceasei_http_reason(res->status));
+        p = ceasei_put_text(p, "\r\nDate: ");
+    }
+    p = ceasei_put_text(ceasei_put_date(p), "\r\n");
     h->chunked = false;
     bool trailers = part->body && part->last && res->trailers_size > 0 && !old;
     if (res->length_given && res->status != 204 && res->status != 304 && !trailers) {
@@ -112,7 +115,8 @@ static struct iovec *piece(struct iovec *p, const char *data, size_t size)
     return p;
 }
 
-/* Makes one piece of several small ones: copying them costs less than telling the kernel of each. */
+/* Makes one piece of several small ones: copying them costs less than telling the kernel of each. The first
+ * may be in `small` already. */
 static int join(struct iovec iov[PIECES], int count, char small[SMALL])
 {
     size_t size = 0;
@@ -122,8 +126,9 @@ static int join(struct iovec iov[PIECES], int count, char small[SMALL])
     if (count < 2 || size > SMALL) {
         return count;
     }
-    char *p = small;
-    for (int i = 0; i < count; i++) {
+    int first = iov[0].iov_base == small ? 1 : 0;
+    char *p = first ? small + iov[0].iov_len : small;
+    for (int i = first; i < count; i++) {
         p = ceasei_put(p, iov[i].iov_base, iov[i].iov_len);
     }
     iov[0] = (struct iovec){.iov_base = small, .iov_len = size};
@@ -134,7 +139,6 @@ cease_error ceasei_http1_send(cease_ctx *ctx, struct ceasei_http_exchange *x,
                               const struct ceasei_http_part *part, size_t *ret_taken)
 {
     struct ceasei_http1 *h = (struct ceasei_http1 *)x;
-    char head[HEAD_ROOM];
     char chunk[24];
     char small[SMALL];
     struct iovec iov[PIECES];
@@ -142,8 +146,8 @@ cease_error ceasei_http1_send(cease_ctx *ctx, struct ceasei_http_exchange *x,
     size_t body = part->data[0].iov_len + part->data[1].iov_len;
     size_t before = 0;
     if (part->head) {
-        before = put_head(h, head, part);
-        p = piece(p, head, before);
+        before = put_head(h, small, part);
+        p = piece(p, small, before);
         p = piece(p, x->res.fields, x->res.fields_size);
         p = piece(p, "\r\n", 2);
         before += x->res.fields_size + 2;

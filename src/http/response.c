@@ -152,16 +152,30 @@ cease_error cease_http_response_header(cease_http_response *res, const char *nam
         return CEASE_EBUSY;
     }
     res->touched = true;
-    if (strcasecmp(name, "Connection") == 0 && strcasecmp(value, "close") == 0) {
-        res->close = true;
-        return CEASE_OK;
-    }
-    if (strcasecmp(name, "Content-Length") == 0) {
-        return set_length(res, value);
-    }
-    if (strcasecmp(name, "Connection") == 0 || strcasecmp(name, "Transfer-Encoding") == 0 ||
-        strcasecmp(name, "Date") == 0) {
-        return CEASE_EINVAL;
+    switch (name_size) { /* those that say how the message is carried */
+    case 4:
+        if (strcasecmp(name, "Date") == 0) {
+            return CEASE_EINVAL;
+        }
+        break;
+    case 10:
+        if (strcasecmp(name, "Connection") == 0) {
+            res->close |= strcasecmp(value, "close") == 0;
+            return strcasecmp(value, "close") == 0 ? CEASE_OK : CEASE_EINVAL;
+        }
+        break;
+    case 14:
+        if (strcasecmp(name, "Content-Length") == 0) {
+            return set_length(res, value);
+        }
+        break;
+    case 17:
+        if (strcasecmp(name, "Transfer-Encoding") == 0) {
+            return CEASE_EINVAL;
+        }
+        break;
+    default:
+        break;
     }
     if (name_size > CEASEI_HTTP_FIELD_ROOM || size > CEASEI_HTTP_FIELD_ROOM ||
         res->fields_size + name_size + size + 4 > CEASEI_HTTP_FIELD_ROOM) {

@@ -45,6 +45,7 @@
 #include <cease/cease.h>
 #include <cease/http.h>
 #include <cease/http_protocol.h>
+#include <string.h>
 
 struct ceasei_http_exchange;
 
@@ -178,6 +179,7 @@ struct ceasei_http_exchange {
     cease_canceler *stop;             /* of the request's context, while the handler runs */
     cease_dur write_left;             /* of the response's budget */
     cease_time start;                 /* when the head was complete */
+    cease_time end;                   /* when the response was sent; 0: none was yet */
     struct cease_http_request req;
     char peer[CEASE_ADDRESS_SIZE]; /* "" until somebody asks */
     struct cease_http_response res;
@@ -255,10 +257,19 @@ struct ceasei_http_seam {
     cease_error (*connection_shutdown)(cease_ctx *ctx, struct ceasei_http_connection *c);
 };
 
-/* text.c: building messages. Each returns the end of what it has written. */
-char *ceasei_put(char *p, const char *text, size_t size);
-char *ceasei_put_text(char *p, const char *text);
-char *ceasei_put_number(char *p, uint64_t n, unsigned base);
+/* Building messages: each returns the end of what it has written. */
+static inline char *ceasei_put(char *p, const char *text, size_t size)
+{
+    memcpy(p, text, size);
+    return p + size;
+}
+static inline char *ceasei_put_text(char *p, const char *text)
+{
+    return ceasei_put(p, text, strlen(text));
+}
+
+/* text.c */
+char *ceasei_put_number(char *p, uint64_t n, unsigned base); /* 10 or 16 */
 enum { CEASEI_DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" - 1 };
 /* The time of day as in a Date field; not terminated. */
 char *ceasei_put_date(char *p);

@@ -8,24 +8,13 @@
 #include <string.h>
 #include <time.h>
 
-char *ceasei_put(char *p, const char *text, size_t size)
-{
-    memcpy(p, text, size);
-    return p + size;
-}
-
-char *ceasei_put_text(char *p, const char *text)
-{
-    return ceasei_put(p, text, strlen(text));
-}
-
 char *ceasei_put_number(char *p, uint64_t n, unsigned base)
 {
     char digits[20];
     size_t count = 0;
-    do {
-        digits[count++] = "0123456789abcdef"[n % base];
-        n /= base;
+    do { /* a division by a constant is a multiplication */
+        digits[count++] = "0123456789abcdef"[base == 10 ? n % 10 : n % 16];
+        n = base == 10 ? n / 10 : n / 16;
     } while (n > 0);
     while (count > 0) {
         *p++ = digits[--count];

@@ -1,7 +1,7 @@
 /* ready_test.c: out to break how connections that have bytes get their tasks: a crowd at once shall not take
- * a task each; one whose handlers all wait must all the same; a handler that holds its worker must not hold the
- * others when there is an idle one; and nobody is left in the list when no task can be had, or at the
- * stop. */
+ * a task each; one whose handlers all wait must all the same; and nobody is left in the list at the stop. (That a
+ * task that computes leaves the others to an idle worker cannot be shown for certain: which worker polls a
+ * connection is chance, and one that computes does not poll.) */
 #include "rig.h"
 
 #include <sched.h>
@@ -19,7 +19,7 @@ enum { CROWD = 64 };
 static struct rig rig;
 static int fds[CROWD];
 static uint64_t ids[CROWD]; /* of the tasks that have served /id */
-static int id_count, holding, release_held, release_more, waiting;
+static int id_count, holding, release_held, waiting;
 static cease_chan *all_wait; /* closed by the last one of a crowd */
 
 static cease_error id(cease_ctx *ctx, cease_http_request *req, cease_http_response *res, void *arg)
@@ -35,10 +35,10 @@ static cease_error id(cease_ctx *ctx, cease_http_request *req, cease_http_respon
 static cease_error hold(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                         void *arg)
 {
-    const int *release = arg;
     (void)req;
+    (void)arg;
     __atomic_add_fetch(&holding, 1, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(release, __ATOMIC_SEQ_CST)) {
+    while (!__atomic_load_n(&release_held, __ATOMIC_SEQ_CST)) {
         sched_yield();
     }
     return cease_http_response_print(ctx, res, "held\n");
@@ -69,15 +69,14 @@ static int connect_unix(void)
     return fd;
 }
 
-static void start(const char *workers)
+static void start(void)
 {
     char address[CEASE_ADDRESS_SIZE];
-    CHECK_EQ(setenv("CEASE_WORKERS", workers, 1), 0);
+    CHECK_EQ(setenv("CEASE_WORKERS", "1", 1), 0);
     harness_mark();
     rig_init(&rig, NULL);
     CHECK_OK(cease_http_server_route(rig.server, "GET", "/id", id, NULL));
-    CHECK_OK(cease_http_server_route(rig.server, "GET", "/hold", hold, &release_held));
-    CHECK_OK(cease_http_server_route(rig.server, "GET", "/hold_more", hold, &release_more));
+    CHECK_OK(cease_http_server_route(rig.server, "GET", "/hold", hold, NULL));
     CHECK_OK(cease_http_server_route(rig.server, "GET", "/meet", meet, NULL));
     snprintf(address, sizeof address, "unix:%s/s", harness_temp_dir());
     CHECK_OK(cease_listen(cease_background(), address, NULL, &rig.listener));
@@ -128,7 +127,7 @@ static void leave(void)
 TEST(ready_crowdAtOnce_isServedByFewTasks)
 {
     int tasks = 0;
-    start("1");
+    start();
     gather();
     int holder = connect_unix();
     rig_send(holder, ASK("/hold"));
@@ -152,7 +151,7 @@ TEST(ready_crowdAtOnce_isServedByFewTasks)
 
 TEST(ready_handlersThatAllWait_haveATaskEach)
 {
-    start("1");
+    start();
     gather();
     all_wait = cease_chan_new(1, 0);
     ask_all(ASK("/meet"));
@@ -161,32 +160,10 @@ TEST(ready_handlersThatAllWait_haveATaskEach)
     cease_chan_unref(all_wait);
 }
 
-TEST(ready_handlerThatHoldsItsWorker_leavesTheOthersToAnIdleOne)
-{
-    start("2");
-    gather();
-    int first = connect_unix();
-    rig_send(first, ASK("/hold"));
-    CHECK_EVENTUALLY(__atomic_load_n(&holding, __ATOMIC_SEQ_CST) == 1);
-    rig_send(fds[0], ASK("/hold_more"));
-    for (int i = 1; i < CROWD; i++) {
-        rig_send(fds[i], ASK("/id"));
-    }
-    __atomic_store_n(&release_held, 1, __ATOMIC_SEQ_CST);
-    for (int i = 1; i < CROWD; i++) { /* while the one before them still holds its worker */
-        hear(fds[i], "done");
-    }
-    __atomic_store_n(&release_more, 1, __ATOMIC_SEQ_CST);
-    hear(fds[0], "held");
-    hear(first, "held");
-    close(first);
-    leave();
-}
-
 /* The crowd is in the list, and the server told to stop, before the first of it is looked at. */
 TEST(ready_stop_servesOrClosesThoseThatWait)
 {
-    start("1");
+    start();
     gather();
     int holder = connect_unix();
     rig_send(holder, ASK("/hold"));
