@@ -280,11 +280,10 @@ static void walk(struct ceasei_run *run, struct ceasei_node *root)
 
 /* ----- callbacks ----- */
 
-/* Runs the callbacks of one node, newest first. `head` is where their list begins. */
+/* Runs the callbacks of one node, newest first. `head` is where their list begins. With the home lock held. */
 static void run_callbacks(struct ceasei_run *run, struct ceasei_node *node, cease_watch **head)
 {
     struct ceasei_list *home = &node->home;
-    ceasei_node_lock(node, home);
     ceasei_store(ceasei_items_of(home), (uintptr_t)run | ITEMS_RUN, RELAXED);
     for (cease_watch *w; (w = *head) != NULL;) {
         cease_watch_fn *fn = w->fn_;
@@ -309,17 +308,21 @@ static void run_callbacks(struct ceasei_run *run, struct ceasei_node *node, ceas
         }
     }
     ceasei_store(ceasei_items_of(home), 0, RELAXED);
-    ceasei_unlock(&home->lock);
 }
 
 static void run_all_callbacks(struct ceasei_run *run)
 {
     run->thread = ceasei_thread_self();
-    if (ceasei_load(&run->root_watches, ACQUIRE) != NULL)
+    if (ceasei_load(&run->root_watches, ACQUIRE) != NULL) {
+        ceasei_node_lock(run->root, &run->root->home);
         run_callbacks(run, run->root, &run->root_watches);
+        ceasei_unlock(&run->root->home.lock);
+    }
     for (struct ceasei_node *node = run->first, *next; node != NULL; node = next) {
         next = node->cause.over.next_run;
+        ceasei_node_lock(node, &node->home);
         run_callbacks(run, node, &node->cause.over.watches);
+        ceasei_unlock(&node->home.lock);
         ceasei_release(&node->ctx);
     }
 }
@@ -349,6 +352,28 @@ static inline void write_cause(struct ceasei_node *node, const struct ceasei_rea
     ceasei_store(&own->task, ceasei_task_id(), RELAXED);
 }
 
+/* With the home lock held, which is given back: the root has watches and nothing else, the usual end of
+ * what somebody waits for. An fd or a child would come under this lock: so nobody needs ENDING, and
+ * there is nothing to walk. Like others without children it stays linked until it is freed (I2). A
+ * callback may end the share that this call came with: the list's count holds the node meanwhile, as a
+ * kid would. */
+static void end_watched(struct ceasei_run *run, const struct ceasei_reason *reason, uint32_t bits,
+                        cease_time at)
+{
+    struct ceasei_node *node = run->root;
+    struct ceasei_list *home = &node->home;
+    ceasei_store(&home->kids, home->kids + 1, RELAXED);
+    write_cause(node, reason, at);
+    ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
+    run->thread = ceasei_thread_self();
+    run_callbacks(run, node, &run->root_watches);
+    uint32_t kids = home->kids - 1;
+    ceasei_store(&home->kids, kids, RELAXED);
+    ceasei_unlock(&home->lock);
+    if (kids == KIDS_ORPHAN)
+        ceasei_release(&node->ctx);
+}
+
 /* The root has children, watches or an fd. Its own watches move to the run: their place in the node
  * is the cause's. */
 static __attribute__((noinline)) void end_busy(struct ceasei_node *node,
@@ -356,12 +381,16 @@ static __attribute__((noinline)) void end_busy(struct ceasei_node *node,
                                                cease_time at)
 {
     struct ceasei_run run = {.root = node};
-    ceasei_ref(&node->ctx); /* a callback may end the share that this call came with */
     ceasei_node_lock(node, &node->home);
     run.root_watches = node->cause.over.watches;
     if (run.root_watches != NULL)
         run.root_watches->link_ = &run.root_watches;
+    if (node->home.items == 0 && node->ctx.kind != KIND_MERGE) {
+        end_watched(&run, reason, bits, at);
+        return;
+    }
     ceasei_unlock(&node->home.lock);
+    ceasei_ref(&node->ctx); /* a callback may end the share that this call came with */
     write_cause(node, reason, at);
     publish(node, bits);
     walk(&run, node);

@@ -54,7 +54,7 @@ static inline bool leave(struct ceasei_node *node, bool *ret_drop_parent)
  * it off that. */
 static inline bool discard(struct ceasei_node *node)
 {
-    uint32_t word = ceasei_load(&node->word, RELAXED);
+    uint32_t word = ceasei_load(&node->word, ACQUIRE); /* of who runs its callbacks: kids */
     if (ceasei_load(&node->ctx.refs, ACQUIRE) != 1 || node->ctx.kind == KIND_MERGE ||
         ceasei_load(&node->home.kids, RELAXED) != 0 || ceasei_is_older(&node->ctx) ||
         (word & (WORD_CLAIMED | WORD_ENDING)) != 0)

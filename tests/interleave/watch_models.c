@@ -76,6 +76,61 @@ static void check_called_once(void)
     end_all();
 }
 
+/* ---- a share that goes meanwhile ---------------------------------------------------------------- */
+
+static void on_end_end(void *arg)
+{
+    on_end(arg);
+    cease_end(root_stop); /* the share that the cancel came with */
+    root_stop = NULL;
+}
+
+static void make_watched_referred(void)
+{
+    make_root();
+    cease_ref(root);
+    EXPLORE_CHECK(cease_watch_add(watch, root, on_end_end, root));
+}
+
+static void cancel_only(void)
+{
+    cease_cancel(root_stop);
+}
+
+static void unref_root(void)
+{
+    cease_unref(root);
+}
+
+static void wait_and_end(void)
+{
+    EXPLORE_CHECK(cease_wait(root) == CEASE_ECANCELED);
+    cease_end(root_stop);
+}
+
+static void cancel_and_end(void)
+{
+    cease_cancel(child_stop);
+    cease_end(child_stop);
+}
+
+static void make_shared(void)
+{
+    make_root();
+    child_stop = cease_canceler_ref(root_stop);
+}
+
+static void check_gone(void)
+{
+    root_stop = child_stop = NULL;
+    end_all();
+}
+
+MODEL(watch_ends_share, .setup = make_watched_referred, .threads = {cancel_only, unref_root},
+      .check = check_gone);
+MODEL(watch_woken_ends_share, .setup = make_shared, .threads = {cancel_and_end, wait_and_end},
+      .check = check_gone);
+
 /* ---- add -------------------------------------------------------------------------------------- */
 
 static void add(void)
