@@ -4,7 +4,7 @@
  *
  * The idea: there is no scheduler thread and no scheduler stack on the common path. A task that parks
  * picks the next one itself, on its own stack, and switches straight to it; only when there is none,
- * or every CEASEI_SWITCHES switches, does it switch to the thread's own stack, where worker.c looks at
+ * or after CEASEI_SWITCHES switches (more, when they are quick), does it switch to the thread's own stack, where worker.c looks at
  * timers, sockets and other workers' queues, and sleeps.
  *
  * Invariants:

@@ -36,6 +36,8 @@ enum {
     POLL_ROUNDS = 16,    /* the same in rounds of maintenance, for a clock that stands */
     SPIN_NS = 30 * 1000,
     SPIN_WORTH_NS = 50 * 1000,
+    QUICK_NS = 10 * 1000, /* a turn that is over so soon may be longer */
+    SLOW_NS = 40 * 1000,
     TRIM_AFTER_NS = 1000 * 1000 * 1000, /* surplus stacks stay for the next burst, */
     TRIM_NS = 10 * 1000 * 1000,         /* then go, some at a time */
     HALT_NS = 1000 * 1000,
@@ -304,14 +306,29 @@ static void sleep_until_something(struct ceasei_worker *w)
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
-/* Timers, sockets, what others have started: at least every CEASEI_SWITCHES switches. */
+/* How many switches come before the next look: to look costs as much as some ten of them, and who
+ * waits for it counts in time. */
+static uint32_t next_turn(const struct ceasei_worker *w, cease_time now)
+{
+    int64_t took_ns = now.ns - w->looked_at.ns;
+    if (w->turn == 0 || w->switches > 0 || took_ns > SLOW_NS) {
+        return CEASEI_SWITCHES;
+    }
+    bool longer = took_ns < QUICK_NS && w->turn < CEASEI_SWITCHES_MAX;
+    return longer ? w->turn * 2 : w->turn;
+}
+
+/* Timers, sockets, what others have started: at least every CEASEI_SWITCHES switches, or more that are
+ * quick. */
 static void look_around(struct ceasei_worker *w)
 {
     cease_time now = cease_now();
     if (CEASE_UNLIKELY(cease_callback_place() != NULL)) { /* a cheap call has not looked */
         cease_park_forbidden("cease_yield");
     }
-    ceasei_store(&w->switches, CEASEI_SWITCHES, RELAXED);
+    w->turn = next_turn(w, now);
+    w->looked_at = now;
+    ceasei_store(&w->switches, w->turn, RELAXED);
     ceasei_store(&w->looks, w->looks + 1, RELAXED);
     w->now_ms = (uint32_t)(now.ns / 1000000);
     if (CEASE_UNLIKELY(ceasei_load(&w->ask, RELAXED) != NULL)) {

@@ -32,7 +32,8 @@
 enum {
     CEASEI_WORKERS_MAX = 64, /* one bit each in runtime.idle, one timer shard each */
     CEASEI_RING_SIZE = 256,
-    CEASEI_SWITCHES = 64, /* switches until the worker looks at timers and at its epoll */
+    CEASEI_SWITCHES = 64,      /* switches until the worker looks at timers and at its epoll, */
+    CEASEI_SWITCHES_MAX = 256, /* and when they are quick ones */
     CEASEI_BUDGET = 256,
     CEASEI_CACHE_KEEP = 64,  /* stacks that a worker keeps for itself when it sleeps, */
     CEASEI_CACHE_MAX = 1024, /* and while it is awake: to hand them on is to touch each */
@@ -52,6 +53,7 @@ struct ceasei_worker {
     uint64_t order;     /* number of the next task that is queued */
     uint32_t looks;     /* around, ever; this and switches are atomic: long_run.c looks */
     uint32_t switches;  /* left until maintenance */
+    uint32_t turn;      /* how many there were after the last one; 0: there was none */
     int32_t trust;      /* bias.c: whether a new lock is this worker\'s from its birth: >= 0 */
     uint32_t budget;    /* of the current task: operations left until it must let others run */
     uint32_t rounds;    /* of maintenance since the last poll */
@@ -62,6 +64,7 @@ struct ceasei_worker {
     struct ceasei_stack_cache stacks;
     struct ceasei_heap sleepers;
     uint64_t id_next, id_end; /* a block of task ids */
+    cease_time looked_at;     /* the clock at the last look around */
     cease_time poll_at;       /* when the epoll is looked at next, while there is work */
     uint32_t now_ms;          /* the clock at the last look around, modulo 2^32 */
     int64_t trim_at_ns;       /* when surplus stacks are given back; 0: not planned */
