@@ -161,22 +161,25 @@ static cease_error attempt_error(struct attempt *a, char *message, size_t size)
     return a->reached ? CEASE_EACCES : CEASE_ECONNREFUSED;
 }
 
-static bool is_malformed(const char *conninfo)
-{
-    char *text = NULL;
-    PQconninfoOption *options = PQconninfoParse(conninfo, &text);
-    bool malformed = !options && text && !strstr(text, "out of memory");
-    PQconninfoFree(options);
-    PQfreemem(text);
-    return malformed;
-}
-
 static void tell_opener(const cease_pg_opts *opts, const char *text)
 {
     if (opts && opts->message && opts->message_size > 0) {
         int size = (int)strcspn(text, "\n");
         snprintf(opts->message, opts->message_size, "%.*s", size, text);
     }
+}
+
+/* CEASE_EINVAL when it is no connection string, in libpq's words. */
+static cease_error look_at(const char *conninfo, const cease_pg_opts *opts)
+{
+    char *text = NULL;
+    PQconninfoOption *options = PQconninfoParse(conninfo, &text);
+    bool malformed = !options && text && !strstr(text, "out of memory");
+    if (malformed)
+        tell_opener(opts, text);
+    PQconninfoFree(options);
+    PQfreemem(text);
+    return malformed ? CEASE_EINVAL : CEASE_OK;
 }
 
 static cease_error connection_new(const cease_pg_opts *opts, struct attempt *a, cease_pg **ret_db)
@@ -200,13 +203,16 @@ static cease_error connection_new(const cease_pg_opts *opts, struct attempt *a, 
 cease_error cease_pg_open(cease_ctx *ctx, const char *conninfo, const cease_pg_opts *opts,
                           cease_pg **ret_db)
 {
+    cease_error e = look_at(conninfo, opts);
+    if (e != CEASE_OK)
+        return e;
     struct attempt *a = calloc(1, sizeof *a);
     if (!a || !(a->conninfo = strdup(conninfo))) {
         free(a);
         tell_opener(opts, cease_strerror(CEASE_ENOMEM));
         return CEASE_ENOMEM;
     }
-    cease_error e = attempt_run(ctx, a);
+    e = attempt_run(ctx, a);
     if (e != CEASE_OK) {
         const cease_cause *cause = cease_cause_of(ctx);
         tell_opener(opts, cause && e == cease_err(ctx) ? cause->text : cease_strerror(e));
@@ -218,8 +224,6 @@ cease_error cease_pg_open(cease_ctx *ctx, const char *conninfo, const cease_pg_o
         snprintf(message, sizeof message, "%s", e == CEASE_OK ? "" : cease_strerror(e));
     } else {
         e = attempt_error(a, message, sizeof message);
-        if (e == CEASE_ECONNREFUSED && is_malformed(conninfo))
-            e = CEASE_EINVAL;
     }
     tell_opener(opts, message);
     attempt_free(a);

@@ -5,10 +5,12 @@
 #include "options.h"
 
 #include <cease/duration.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cache.h"
 #include "postgres.h"
@@ -130,15 +132,26 @@ static bool add_root(struct options *o, const char *flag, const char *root)
 
 /* ---- other instances ---- */
 
+/* Of "host:port" or "host". */
+static bool is_good_port(const char *host)
+{
+    const char *bracket = strrchr(host, ']'); /* of an IPv6 address */
+    const char *colon = strchr(bracket ? bracket : host, ':');
+    char *end = NULL;
+    return !colon || (colon[1] >= '0' && colon[1] <= '9' && strtol(colon + 1, &end, 10) <= 65535 &&
+                      *end == '\0');
+}
+
 /* "http://host[:port]", without a path; a slash at the end is cut off. */
 static bool check_url(const char *flag, char *url)
 {
     static const char scheme[] = "http://";
+    const char *host = url + sizeof scheme - 1;
     size_t size = strlen(url);
-    if (size > 0 && url[size - 1] == '/')
-        url[--size] = '\0';
-    if (strncmp(url, scheme, sizeof scheme - 1) != 0 || size == sizeof scheme - 1 ||
-        strpbrk(url + sizeof scheme - 1, "/?#@ "))
+    if (strncmp(url, scheme, sizeof scheme - 1) == 0 && *host && url[size - 1] == '/')
+        url[size - 1] = '\0';
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0 || strcspn(host, "/?#@ :") == 0 ||
+        strpbrk(host, "/?#@ ") || !is_good_port(host))
         return complain(flag, url,
                         "expected the URL of an instance, such as http://127.0.0.1:8081");
     return true;
@@ -285,7 +298,12 @@ static bool set_db(struct options *o, const char *flag, char *value)
 {
     if (!postgres_is_there())
         return complain(flag, value, "this cease-search was built without PostgreSQL (libpq)");
-    return set_text(flag, value, &o->db);
+    if (!set_text(flag, value, &o->db))
+        return false;
+    return postgres_url_is_good(value) ||
+           complain(flag, value,
+                    "expected a connection string such as postgres://user@host/name or "
+                    "host=/run/postgresql dbname=name");
 }
 
 static bool set_cache(struct options *o, const char *flag, char *value)
@@ -310,9 +328,15 @@ static bool set_hedge(struct options *o, const char *flag, char *value)
     return read_duration(flag, value, &o->hedge);
 }
 
+/* What is named must be there: otherwise a wrong letter is an index without a page. */
+static bool is_there(const char *flag, const char *value)
+{
+    return *value == '\0' || access(value, R_OK) == 0 || complain(flag, value, strerror(errno));
+}
+
 static bool set_man(struct options *o, const char *flag, char *value)
 {
-    return add_root(o, flag, value);
+    return is_there(flag, value) && add_root(o, flag, value);
 }
 
 static bool set_log(struct options *o, const char *flag, char *value)
@@ -322,12 +346,12 @@ static bool set_log(struct options *o, const char *flag, char *value)
 
 static bool set_dpkg_status(struct options *o, const char *flag, char *value)
 {
-    return set_text(flag, value, &o->dpkg_status);
+    return is_there(flag, value) && set_text(flag, value, &o->dpkg_status);
 }
 
 static bool set_apt_lists(struct options *o, const char *flag, char *value)
 {
-    return set_text(flag, value, &o->apt_lists);
+    return is_there(flag, value) && set_text(flag, value, &o->apt_lists);
 }
 
 /* Flags with a value. */

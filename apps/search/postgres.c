@@ -25,6 +25,17 @@ bool postgres_is_there(void)
     return true;
 }
 
+bool postgres_url_is_good(const char *url)
+{
+    cease_canceler *stop;
+    cease_pg *none;
+    cease_ctx *ended = cease_with_cancel(cease_background(), &stop);
+    cease_cancel(stop);
+    cease_error e = cease_pg_open(ended, url, NULL, &none); /* looks at the string first */
+    cease_end(stop);
+    return e != CEASE_EINVAL;
+}
+
 static cease_error explain(cease_pg *db, cease_error e, struct trouble *ret_trouble)
 {
     if (e != CEASE_OK)

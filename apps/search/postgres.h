@@ -19,6 +19,9 @@ struct backend postgres_backend(const char *url, long slow_ms);
 /* Whether this program was built with it. */
 bool postgres_is_there(void);
 
+/* Whether libpq would take it for a connection string. Connects to nothing. */
+bool postgres_url_is_good(const char *url);
+
 /* Makes the table and brings it in step with the embedded indexes, in transactions; at once when another process
  * is doing that. What it cannot do it says on standard error, and tries again after a while, until ctx ends.
  *

@@ -9,6 +9,12 @@ bool postgres_is_there(void)
     return false;
 }
 
+bool postgres_url_is_good(const char *url)
+{
+    (void)url;
+    return false;
+}
+
 struct backend postgres_backend(const char *url, long slow_ms)
 {
     (void)url, (void)slow_ms;

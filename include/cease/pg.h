@@ -168,7 +168,7 @@ struct cease_pg_counts {
  * Callers: tasks and threads
  * Owns: *ret_db is yours: cease_pg_close
  * Errors: CEASE_ECONNREFUSED (no server was reached), CEASE_EACCES (password, or database, refused), CEASE_EINVAL
- * (the string is malformed), CEASE_EAGAIN (too many connections, or the server is starting or
+ * (the string is malformed, whatever the context), CEASE_EAGAIN (too many connections, or the server is starting or
  * stopping), CEASE_ENOENT (no such database), CEASE_ENOMEM; the context's
  * Since: 0.1
  */

@@ -188,6 +188,8 @@ BOTH(open_under_a_context_that_has_ended_connects_to_nothing)
     cease_pg *db = NULL;
     CHECK_ERR(cease_pg_open(ctx, conninfo(), &opts, &db), CEASE_ECANCELED);
     CHECK_STR(message, "enough");
+    CHECK_ERR(cease_pg_open(ctx, "mysql://x", &opts, &db), CEASE_EINVAL); /* this it looks at */
+    CHECK(strstr(message, "missing \"=\"") != NULL);
     cease_end(stop);
 }
 

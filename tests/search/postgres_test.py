@@ -127,6 +127,15 @@ def database_that_is_not_there_stops_nothing():
     server.stop()
 
 
+@case
+def bad_flags_for_the_database_are_one_sentence():
+    place = Place()
+    for flags, words in ((["--db", "mysql://x"], "expected a connection string"), (["--db", "nonsense"], "expected a connection string"),
+                         (["--db", ""], "needs a value")):
+        done = place.run(*flags)
+        check(done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, flags, done.stderr)
+
+
 if __name__ == "__main__":
     status = run_all("mandoc")
     if database:

@@ -445,7 +445,11 @@ def bad_flags_are_one_sentence_and_status_2():
     place = Place()
     for flags, word in ((["--nonsense"], "--nonsense"), (["extra"], "extra"), (["--grace", "soon"], "soon"),
                         (["--limit", "0s"], "0s"), (["--limit=-1s"], "-1s"), (["--budget", "other=1s"], "other"),
-                        (["--grace"], "--grace"), (["--data", ""], "--data"), (["--index-only", "--no-index"], "--no-index")):
+                        (["--grace"], "--grace"), (["--data", ""], "--data"), (["--index-only", "--no-index"], "--no-index"),
+                        (["--man", "/nonexistent"], "No such file"), (["--apt-lists", "/nonexistent"], "No such file"),
+                        (["--dpkg-status", "/nonexistent"], "No such file"), (["--backend", "http://"], '"http://"'),
+                        (["--backend", "http://:80"], "URL of an instance"), (["--replica", "http://x:99999"], "URL of an instance"),
+                        (["--backend", "http://[::1]:x"], "URL of an instance")):
         one_sentence(place.run(*flags), 2, word)
     one_sentence(place.run(env={"PORT": "abc"}), 2, "abc")
     one_sentence(place.run(env={"PORT": "70000"}), 2, "70000")

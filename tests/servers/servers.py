@@ -139,14 +139,17 @@ class Postgres(Server):
         self.url = 'postgres://%s@/postgres?host=%s&port=%d' % (self.user, self.folder, self.settings['port'])
         if os.path.exists(self.data):
             return
-        made = subprocess.run([find('initdb', self.FOLDERS), '-D', self.data, '-U', self.user, '-A', 'trust', '-E', 'UTF8',
+        half = self.data + '.half'  # who stops us in the middle leaves nothing that looks whole
+        shutil.rmtree(half, ignore_errors=True)
+        made = subprocess.run([find('initdb', self.FOLDERS), '-D', half, '-U', self.user, '-A', 'trust', '-E', 'UTF8',
                                '--locale=C', '--no-sync'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False, cwd=self.folder, timeout=120, **unprivileged())
         if made.returncode:
             raise NoStart('initdb failed: %s' % (made.stdout + made.stderr)[-800:])
         if self.hba is not None:
-            with open(os.path.join(self.data, 'pg_hba.conf'), 'w', encoding='utf-8') as f:
+            with open(os.path.join(half, 'pg_hba.conf'), 'w', encoding='utf-8') as f:
                 f.write(self.hba)
+        os.rename(half, self.data)
 
     def start(self):
         self.spawn(self.postgres, '-D', self.data, *(w for item in self.settings.items() for w in ('-c', '%s=%s' % item)))
