@@ -42,7 +42,7 @@ CEASE_BEGIN_DECLS
 CEASE_PUBLIC void cease_faults_allocations(void);
 
 /* Lets the n-th system call fail, each with an error that the world can cause: EMFILE where a descriptor
- * is made, ENOMEM for memory, EAGAIN for a thread, EIO for a file, ECONNRESET for a socket, and so on. What
+ * is made, ENOMEM for memory, EAGAIN for a thread, EIO for a file, ECONNRESET for a socket (which is reset from then on), and so on. What
  * the runtime's own threads wait with (epoll_wait, futex, eventfds) never fails.
  *
  * Parks: no

@@ -83,6 +83,21 @@ static bool fails(int error)
     return true;
 }
 
+/* A connection that was reset stays so: who swallows the error of a write (libpq does) meets the end with the next
+ * read. */
+static bool transfer_fails(int fd)
+{
+    if (!fails(transfer_error(fd))) {
+        return false;
+    }
+    int error = errno;
+    if (error == ECONNRESET) {
+        shutdown(fd, SHUT_RDWR);
+    }
+    errno = error;
+    return true;
+}
+
 #define REAL(name)                                         \
     static __typeof__(&name) real;                         \
     if (!real) {                                           \
@@ -90,15 +105,16 @@ static bool fails(int error)
     }
 
 /* A call that gives -1 and errno. */
-#define CALL(type, name, error, params, args) \
-    type name params                          \
-    {                                         \
-        REAL(name)                            \
-        if (fails(error)) {                   \
-            return -1;                        \
-        }                                     \
-        return real args;                     \
+#define CALL_IF(type, name, failed, params, args) \
+    type name params                              \
+    {                                             \
+        REAL(name)                                \
+        if (failed) {                             \
+            return -1;                            \
+        }                                         \
+        return real args;                         \
     }
+#define CALL(type, name, error, params, args) CALL_IF(type, name, fails(error), params, args)
 
 CALL(int, socket, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
 CALL(int, socketpair, EMFILE, (int domain, int type, int protocol, int ends[2]),
@@ -112,7 +128,7 @@ CALL(int, accept4, EMFILE, (int fd, struct sockaddr *from, socklen_t *size, int 
 CALL(int, setsockopt, ENOBUFS, (int fd, int level, int name, const void *value, socklen_t size),
      (fd, level, name, value, size))
 CALL(int, getsockname, ENOBUFS, (int fd, struct sockaddr *to, socklen_t *size), (fd, to, size))
-CALL(int, getpeername, ENOTCONN, (int fd, struct sockaddr *to, socklen_t *size), (fd, to, size))
+CALL(int, getpeername, ENOBUFS, (int fd, struct sockaddr *to, socklen_t *size), (fd, to, size))
 CALL(int, epoll_create1, EMFILE, (int flags), (flags))
 CALL(int, epoll_ctl, op == EPOLL_CTL_DEL ? 0 : ENOSPC,
      (int fd, int op, int watched, struct epoll_event *event), (fd, op, watched, event))
@@ -123,25 +139,25 @@ CALL(int, fdatasync, EIO, (int fd), (fd))
 CALL(int, unlink, EACCES, (const char *path), (path))
 CALL(int, rename, EACCES, (const char *from, const char *to), (from, to))
 CALL(int, mkdir, EACCES, (const char *path, mode_t mode), (path, mode))
-CALL(ssize_t, read, transfer_error(fd), (int fd, void *buf, size_t size), (fd, buf, size))
-CALL(ssize_t, write, transfer_error(fd), (int fd, const void *buf, size_t size), (fd, buf, size))
-CALL(ssize_t, readv, transfer_error(fd), (int fd, const struct iovec *iov, int n), (fd, iov, n))
-CALL(ssize_t, writev, transfer_error(fd), (int fd, const struct iovec *iov, int n), (fd, iov, n))
-CALL(ssize_t, pread, transfer_error(fd), (int fd, void *buf, size_t size, off_t at),
-     (fd, buf, size, at))
-CALL(ssize_t, pread64, transfer_error(fd), (int fd, void *buf, size_t size, off64_t at),
-     (fd, buf, size, at))
-CALL(ssize_t, pwrite, transfer_error(fd), (int fd, const void *buf, size_t size, off_t at),
-     (fd, buf, size, at))
-CALL(ssize_t, pwrite64, transfer_error(fd), (int fd, const void *buf, size_t size, off64_t at),
-     (fd, buf, size, at))
-CALL(ssize_t, recv, transfer_error(fd), (int fd, void *buf, size_t size, int flags),
-     (fd, buf, size, flags))
-CALL(ssize_t, recvmsg, transfer_error(fd), (int fd, struct msghdr *m, int flags), (fd, m, flags))
-CALL(ssize_t, send, transfer_error(fd), (int fd, const void *buf, size_t size, int flags),
-     (fd, buf, size, flags))
-CALL(ssize_t, sendmsg, transfer_error(fd), (int fd, const struct msghdr *m, int flags),
-     (fd, m, flags))
+CALL_IF(ssize_t, read, transfer_fails(fd), (int fd, void *buf, size_t size), (fd, buf, size))
+CALL_IF(ssize_t, write, transfer_fails(fd), (int fd, const void *buf, size_t size), (fd, buf, size))
+CALL_IF(ssize_t, readv, transfer_fails(fd), (int fd, const struct iovec *iov, int n), (fd, iov, n))
+CALL_IF(ssize_t, writev, transfer_fails(fd), (int fd, const struct iovec *iov, int n), (fd, iov, n))
+CALL_IF(ssize_t, pread, transfer_fails(fd), (int fd, void *buf, size_t size, off_t at),
+        (fd, buf, size, at))
+CALL_IF(ssize_t, pread64, transfer_fails(fd), (int fd, void *buf, size_t size, off64_t at),
+        (fd, buf, size, at))
+CALL_IF(ssize_t, pwrite, transfer_fails(fd), (int fd, const void *buf, size_t size, off_t at),
+        (fd, buf, size, at))
+CALL_IF(ssize_t, pwrite64, transfer_fails(fd), (int fd, const void *buf, size_t size, off64_t at),
+        (fd, buf, size, at))
+CALL_IF(ssize_t, recv, transfer_fails(fd), (int fd, void *buf, size_t size, int flags),
+        (fd, buf, size, flags))
+CALL_IF(ssize_t, recvmsg, transfer_fails(fd), (int fd, struct msghdr *m, int flags), (fd, m, flags))
+CALL_IF(ssize_t, send, transfer_fails(fd), (int fd, const void *buf, size_t size, int flags),
+        (fd, buf, size, flags))
+CALL_IF(ssize_t, sendmsg, transfer_fails(fd), (int fd, const struct msghdr *m, int flags),
+        (fd, m, flags))
 
 #define OPEN(name, params, args)            \
     int name params                         \

@@ -54,7 +54,7 @@ static cease_error outcome(int fd)
         return (cease_error)-status;
     }
     if (getpeername(fd, &peer.u.any, &peer.size) < 0) {
-        return CEASE_EAGAIN; /* a wake-up for nothing */
+        return errno == ENOTCONN ? CEASE_EAGAIN : (cease_error)-errno; /* a wake-up for nothing */
     }
     return is_self(fd) ? CEASE_ECONNREFUSED : CEASE_OK;
 }
