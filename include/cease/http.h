@@ -287,6 +287,17 @@ CEASE_PUBLIC const char *cease_http_request_path(const cease_http_request *req);
 CEASE_PUBLIC const char *cease_http_request_query(const cease_http_request *req);
 CEASE_PUBLIC const char *cease_http_request_peer(const cease_http_request *req);
 
+/* Whom the client has proved to be with a certificate, over TLS: its subject, as "CN=alice,O=Example". NULL:
+ * it has shown none, was not asked for one (cease_tls_server_opts.client_ca_file), or there is no TLS.
+ *
+ * Parks: never.
+ * Callers: the handler's task.
+ * Owns: the text is the request's, valid until the handler returns.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_http_request_subject(const cease_http_request *req);
+
 /* The value of the first header field of that name (any case), without the space around it; NULL
  * when there is none.
  *

@@ -41,7 +41,16 @@ typedef struct cease_tls_client_opts {
     const char *ca_file;     /* PEM certificates; NULL: those of the system */
     const char *const *alpn; /* protocols to offer ("h2", "http/1.1"), the best first, NULL at the
                               * end; NULL: none (ALPN, RFC 7301) */
+    const char
+        *certificate_file; /* PEM: what it proves itself with to servers that ask; NULL: nothing */
+    const char *key_file;  /* PEM: the certificate's private key */
 } cease_tls_client_opts;
+
+/* A certificate and its key. Borrowed during the call. */
+typedef struct cease_tls_identity {
+    const char *certificate_file; /* PEM: the certificate, then those that lead to a trusted one */
+    const char *key_file;         /* PEM: its private key */
+} cease_tls_identity;
 
 /* Who a server is, and what it speaks. Borrowed during the call. */
 typedef struct cease_tls_server_opts {
@@ -50,6 +59,14 @@ typedef struct cease_tls_server_opts {
     const char *key_file;         /* PEM: the certificate's private key */
     const char *const *alpn; /* protocols to choose from, the best first, NULL at the end; a client
                                    * that offers some, but none of these, is refused; NULL: ignored */
+    /* Further certificates: a client that asks for a host (SNI) is shown the first of all that is for it, and
+     * the very first when none is. */
+    const cease_tls_identity *more;
+    size_t more_count;
+    const char
+        *client_ca_file;  /* PEM: who has issued the certificates that clients must have; NULL: they
+                                 * are asked for none */
+    bool client_optional; /* with client_ca_file: a client may come without one */
 } cease_tls_server_opts;
 
 /* Makes a client's configuration. opts may be NULL. There is no way to switch off verification.
@@ -69,7 +86,7 @@ CEASE_PUBLIC cease_tls_config *cease_tls_client_new(const cease_tls_client_opts 
  * Callers: any.
  * Owns: *ret_config is yours: cease_tls_config_unref.
  * Errors: CEASE_ENOENT (a file cannot be read), CEASE_ETLS (not a certificate, or not its key),
- *     CEASE_EINVAL (no file is named, or a protocol's name is empty or above 255 bytes),
+ *     CEASE_EINVAL (a file is not named, or a protocol's name is empty or above 255 bytes),
  *     CEASE_ENOMEM.
  * Since: 0.1
  */
@@ -79,7 +96,8 @@ CEASE_PUBLIC cease_error cease_tls_server_new(const cease_tls_server_opts *opts,
 /* Reads the files again that a configuration was made from: a server's certificate and key, the
  * certificates that a client trusts. Connections that are made from now on use what was read; those that
  * have begun go on as they are. When it fails, everything is as before. Sessions outlive the reload of a
- * server; a client forgets its own, because it may trust others now.
+ * server, unless it asks its clients for certificates; a client forgets its own: whom one trusts may have
+ * changed.
  *
  * Parks: never; reads files, so a task does it in cease_block.
  * Callers: any, also while connections are made.
@@ -199,6 +217,19 @@ CEASE_PUBLIC const char *cease_tls_alpn(const cease_tls *tls);
  * Since: 0.1
  */
 CEASE_PUBLIC const char *cease_tls_server_name(const cease_tls *tls);
+
+/* Whom the peer has proved to be: the subject of its certificate, as "CN=alice,O=Example" (RFC 2253). On a
+ * server NULL when the client has shown no certificate (it was not asked, or client_optional); on a client
+ * that of the server; NULL before the handshake is done. With TLS 1.3 a client learns only from its first read
+ * that the server has refused its certificate.
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: the text is the connection's, valid until it is closed.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_tls_peer_subject(const cease_tls *tls);
 
 /* Whether the handshake has taken up an earlier session; false before it is done.
  *

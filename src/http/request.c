@@ -40,6 +40,13 @@ const char *cease_http_request_peer(const cease_http_request *req)
     return x->peer;
 }
 
+const char *cease_http_request_subject(const cease_http_request *req)
+{
+    const struct ceasei_http_exchange *x = req->x;
+    const cease_http_tls *tls = x->run->tls;
+    return x->session && tls->subject ? tls->subject(x->session) : NULL;
+}
+
 /* The field as C strings. */
 static void field_text(const struct ceasei_http_exchange *x, const struct ceasei_http_field *f,
                        const char **ret_name, const char **ret_value)

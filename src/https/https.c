@@ -58,6 +58,11 @@ static const char *agreed_protocol(void *session)
     return cease_tls_alpn((const cease_tls *)session);
 }
 
+static const char *subject_of(void *session)
+{
+    return cease_tls_peer_subject((const cease_tls *)session);
+}
+
 static void close_session(void *session)
 {
     cease_tls_close((cease_tls *)session);
@@ -72,7 +77,8 @@ const cease_http_tls *cease_https(void)
                                          .pending = is_pending,
                                          .close = close_session,
                                          .duplex = true,
-                                         .alpn = agreed_protocol};
+                                         .alpn = agreed_protocol,
+                                         .subject = subject_of};
     return &table;
 }
 
@@ -86,6 +92,7 @@ const cease_http_tls *cease_https_server(void)
                                          .close = close_session,
                                          .duplex = true,
                                          .shutdown = shut_session,
-                                         .alpn = agreed_protocol};
+                                         .alpn = agreed_protocol,
+                                         .subject = subject_of};
     return &table;
 }

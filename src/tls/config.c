@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.c: whom a client trusts, who a server is, and which protocols they speak.
+ * config.c: whom a client trusts, who a server is (identity.c), and which protocols they speak.
  *
- * Everything that OpenSSL knows of a configuration is in one SSL_CTX. It is never changed once it is made:
+ * Everything that OpenSSL knows of a configuration is in one SSL_CTX, and those that go with it. It is never changed once it is made:
  * a reload makes another and puts it in its place, so connections that have begun go on with the one that
  * they have, and a reload that fails leaves everything as it was. The keys that sessions are sealed with
  * pass to the new one, so that clients need no full handshake after a reload.
@@ -88,11 +88,24 @@ static bool set_up_client(const cease_tls_config *config, SSL_CTX *c)
     SSL_CTX_sess_set_new_cb(c, ceasei_tls_on_session);
     return (config->ca_file ? SSL_CTX_load_verify_file(c, config->ca_file)
                             : SSL_CTX_set_default_verify_paths(c)) == 1 &&
+           (config->identity_count == 0 || ceasei_tls_identity_use(c, config->identities)) &&
            (config->alpn_size == 0 ||
             SSL_CTX_set_alpn_protos(c, config->alpn, config->alpn_size) == 0);
 }
 
-static bool set_up_server(cease_tls_config *config, SSL_CTX *c)
+/* A server asks its clients for certificates. */
+static bool ask_clients(const cease_tls_config *config, SSL_CTX *c)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(config->ca_file);
+    SSL_CTX_set_client_CA_list(c, names); /* says which ones are of use; takes them */
+    SSL_CTX_set_verify(
+        c, SSL_VERIFY_PEER | (config->client_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
+        ceasei_tls_on_verify);
+    return names && SSL_CTX_load_verify_file(c, config->ca_file) == 1;
+}
+
+static bool set_up_server(cease_tls_config *config, SSL_CTX *c,
+                          const struct ceasei_tls_identity *identity)
 {
     static const unsigned char name[] = "cease";
     if (config->alpn_size > 0) {
@@ -100,17 +113,12 @@ static bool set_up_server(cease_tls_config *config, SSL_CTX *c)
     }
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF); /* clients keep them, sealed */
     return SSL_CTX_set_session_id_context(c, name, sizeof name - 1) == 1 &&
-           SSL_CTX_use_certificate_chain_file(c, config->certificate_file) == 1 &&
-           SSL_CTX_use_PrivateKey_file(c, config->key_file, SSL_FILETYPE_PEM) == 1 &&
-           SSL_CTX_check_private_key(c) == 1;
+           ceasei_tls_identity_use(c, identity) && (!config->ca_file || ask_clients(config, c));
 }
 
-static cease_error ctx_new(cease_tls_config *config, SSL_CTX **ret)
+/* One SSL_CTX, for one of the identities; a client may have none. */
+static cease_error one_new(cease_tls_config *config, size_t at, SSL_CTX **ret)
 {
-    if (config->server &&
-        (access(config->certificate_file, R_OK) != 0 || access(config->key_file, R_OK) != 0)) {
-        return CEASE_ENOENT;
-    }
     SSL_CTX *c = SSL_CTX_new(config->server ? TLS_server_method() : TLS_client_method());
     if (!c) {
         return CEASE_ENOMEM;
@@ -118,9 +126,49 @@ static cease_error ctx_new(cease_tls_config *config, SSL_CTX **ret)
     SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
-    if (!(config->server ? set_up_server(config, c) : set_up_client(config, c))) {
+    if (!(config->server ? set_up_server(config, c, &config->identities[at])
+                         : set_up_client(config, c))) {
         SSL_CTX_free(c);
         return CEASE_ETLS;
+    }
+    *ret = c;
+    return CEASE_OK;
+}
+
+/* Those of a server beyond the first. */
+static cease_error others_new(cease_tls_config *config, SSL_CTX *first)
+{
+    size_t count = config->server ? config->identity_count - 1 : 0;
+    SSL_CTX **others = count > 0 ? calloc(count + 1, sizeof(SSL_CTX *)) : NULL;
+    cease_error e = count == 0 || others ? CEASE_OK : CEASE_ENOMEM;
+    for (size_t i = 0; i < count && e == CEASE_OK; i++) {
+        e = one_new(config, i + 1, &others[i]);
+    }
+    if (others && !ceasei_tls_others_put(first, others) && e == CEASE_OK) {
+        e = CEASE_ENOMEM;
+    }
+    return e;
+}
+
+static bool files_are_there(const cease_tls_config *config)
+{
+    for (size_t i = 0; i < config->identity_count; i++) {
+        const struct ceasei_tls_identity *own = &config->identities[i];
+        if (access(own->certificate_file, R_OK) != 0 || access(own->key_file, R_OK) != 0) {
+            return false;
+        }
+    }
+    return !config->ca_file || access(config->ca_file, R_OK) == 0;
+}
+
+static cease_error ctx_new(cease_tls_config *config, SSL_CTX **ret)
+{
+    SSL_CTX *c = NULL;
+    cease_error e = files_are_there(config) ? one_new(config, 0, &c) : CEASE_ENOENT;
+    e = e == CEASE_OK ? others_new(config, c) : e;
+    if (e != CEASE_OK) {
+        SSL_CTX_free(c);
+        return e;
     }
     *ret = c;
     return CEASE_OK;
@@ -132,8 +180,16 @@ static bool copy_text(const char *text, char **ret)
     return !text || *ret;
 }
 
-static cease_error config_new(const cease_tls_config *model, const char *const *alpn,
-                              cease_tls_config **ret_config)
+/* What a configuration is made of; borrowed. */
+struct model {
+    bool server, client_optional;
+    const char *ca_file;
+    const char *const *alpn;
+    const cease_tls_identity *identities;
+    size_t identity_count;
+};
+
+static cease_error config_new(const struct model *model, cease_tls_config **ret_config)
 {
     cease_tls_config *config = calloc(1, sizeof *config);
     if (!config) {
@@ -141,12 +197,12 @@ static cease_error config_new(const cease_tls_config *model, const char *const *
     }
     config->shares = 1;
     config->server = model->server;
+    config->client_optional = model->client_optional;
     pthread_mutex_init(&config->lock, NULL);
     config->method = ceasei_tls_bio_method();
-    bool ok = config->method && copy_text(model->certificate_file, &config->certificate_file) &&
-              copy_text(model->key_file, &config->key_file) &&
-              copy_text(model->ca_file, &config->ca_file);
-    cease_error e = ok ? alpn_encode(alpn, &config->alpn, &config->alpn_size) : CEASE_ENOMEM;
+    bool ok = config->method && copy_text(model->ca_file, &config->ca_file) &&
+              ceasei_tls_identities_copy(config, model->identities, model->identity_count);
+    cease_error e = ok ? alpn_encode(model->alpn, &config->alpn, &config->alpn_size) : CEASE_ENOMEM;
     e = e == CEASE_OK ? ctx_new(config, &config->ctx) : e;
     ERR_clear_error();
     if (e != CEASE_OK) {
@@ -157,25 +213,68 @@ static cease_error config_new(const cease_tls_config *model, const char *const *
     return CEASE_OK;
 }
 
+/* A caller of an older version has a shorter struct: what it lacks stays the default. */
+static void copy_opts(void *own, size_t own_size, const void *opts, size_t size)
+{
+    memcpy(own, opts, size > 0 && size < own_size ? size : own_size);
+}
+
 cease_tls_config *cease_tls_client_new(const cease_tls_client_opts *opts)
 {
-    static const cease_tls_client_opts none;
+    cease_tls_client_opts o = {0};
     cease_tls_config *config = NULL;
-    opts = opts ? opts : &none;
-    const cease_tls_config model = {.ca_file = (char *)(uintptr_t)opts->ca_file};
-    (void)config_new(&model, opts->alpn, &config);
+    if (opts) {
+        copy_opts(&o, sizeof o, opts, opts->size);
+    }
+    const cease_tls_identity own = {o.certificate_file, o.key_file};
+    bool has = o.certificate_file && o.key_file;
+    const struct model model = {
+        .ca_file = o.ca_file, .alpn = o.alpn, .identities = &own, .identity_count = has};
+    if (has || (!o.certificate_file && !o.key_file)) {
+        (void)config_new(&model, &config);
+    }
     return config;
+}
+
+/* The first and those beyond it; to be freed. */
+static cease_error all_identities(const cease_tls_server_opts *o, cease_tls_identity **ret)
+{
+    cease_tls_identity *all = calloc(o->more_count + 1, sizeof *all);
+    if (!all) {
+        return CEASE_ENOMEM;
+    }
+    all[0] = (cease_tls_identity){o->certificate_file, o->key_file};
+    cease_error e = CEASE_OK;
+    for (size_t i = 0; i <= o->more_count && e == CEASE_OK; i++) {
+        if (i > 0) {
+            all[i] = o->more[i - 1];
+        }
+        e = all[i].certificate_file && all[i].key_file ? CEASE_OK : CEASE_EINVAL;
+    }
+    *ret = all;
+    return e;
 }
 
 cease_error cease_tls_server_new(const cease_tls_server_opts *opts, cease_tls_config **ret_config)
 {
-    if (!opts || !opts->certificate_file || !opts->key_file) {
+    cease_tls_server_opts o = {0};
+    cease_tls_identity *all = NULL;
+    if (!opts) {
         return CEASE_EINVAL;
     }
-    const cease_tls_config model = {.server = true,
-                                    .certificate_file = (char *)(uintptr_t)opts->certificate_file,
-                                    .key_file = (char *)(uintptr_t)opts->key_file};
-    return config_new(&model, opts->alpn, ret_config);
+    copy_opts(&o, sizeof o, opts, opts->size);
+    cease_error e = all_identities(&o, &all);
+    if (e == CEASE_OK) {
+        const struct model model = {.server = true,
+                                    .client_optional = o.client_optional,
+                                    .ca_file = o.client_ca_file,
+                                    .alpn = o.alpn,
+                                    .identities = all,
+                                    .identity_count = o.more_count + 1};
+        e = config_new(&model, ret_config);
+    }
+    free(all);
+    return e;
 }
 
 cease_error cease_tls_config_reload(cease_tls_config *config)
@@ -193,7 +292,10 @@ cease_error cease_tls_config_reload(cease_tls_config *config)
     }
     pthread_mutex_lock(&config->lock);
     SSL_CTX *former = config->ctx;
-    if (config->server && SSL_CTX_get_tlsext_ticket_keys(former, keys, KEYS_SIZE) == 1) {
+    /* A session is not verified again: where clients are, they begin anew, because whom the server trusts
+     * may have changed. */
+    if (config->server && !config->ca_file &&
+        SSL_CTX_get_tlsext_ticket_keys(former, keys, KEYS_SIZE) == 1) {
         SSL_CTX_set_tlsext_ticket_keys(made, keys, KEYS_SIZE);
     }
     config->ctx = made;
@@ -231,8 +333,7 @@ cease_tls_config *cease_tls_config_unref(cease_tls_config *config)
         SSL_CTX_free(config->ctx); /* NULL is fine, as to those below */
         BIO_meth_free(config->method);
         pthread_mutex_destroy(&config->lock);
-        free(config->certificate_file);
-        free(config->key_file);
+        ceasei_tls_identities_free(config);
         free(config->ca_file);
         free(config->alpn);
         free(config);

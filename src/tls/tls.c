@@ -73,6 +73,11 @@ BIO_METHOD *ceasei_tls_bio_method(void)
     return m;
 }
 
+static bool is_open(const cease_tls *t)
+{
+    return ceasei_load(&t->is_open, ACQUIRE) != 0;
+}
+
 /* ---- making and closing -------------------------------------------------------------------------- */
 
 static bool make_parts(cease_tls *t)
@@ -159,6 +164,10 @@ void cease_tls_close(cease_tls *tls)
     if (!tls) {
         return;
     }
+    if (tls->ssl && is_open(tls) && !ceasei_load(&tls->has_why, RELAXED)) {
+        /* A missing goodbye is no reason to distrust the session (RFC 4346, 7.2.1); OpenSSL would. */
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(tls->ssl);
     for (int i = 0; i < CEASEI_TLS_TURNS; i++) {
         cease_chan_unref(tls->turns[i]);
@@ -169,16 +178,12 @@ void cease_tls_close(cease_tls *tls)
     pthread_mutex_destroy(&tls->lock);
     cease_tls_config_unref(tls->config);
     cease_conn_close(tls->conn);
+    free(tls->subject);
     free(tls->host);
     free(tls);
 }
 
 /* ---- what is known ------------------------------------------------------------------------------- */
-
-static bool is_open(const cease_tls *t)
-{
-    return ceasei_load(&t->is_open, ACQUIRE) != 0;
-}
 
 const char *cease_tls_why(const cease_tls *tls)
 {
@@ -198,6 +203,11 @@ const char *cease_tls_alpn(const cease_tls *tls)
 const char *cease_tls_server_name(const cease_tls *tls)
 {
     return tls && is_open(tls) ? SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+}
+
+const char *cease_tls_peer_subject(const cease_tls *tls)
+{
+    return tls && is_open(tls) ? tls->subject : NULL;
 }
 
 bool cease_tls_resumed(const cease_tls *tls)
@@ -342,6 +352,9 @@ static cease_error shake_hands(cease_ctx *ctx, cease_tls *t)
         if (e == CEASE_EOF) {
             ceasei_tls_fail(t, "the peer has ended the handshake");
             e = CEASE_ETLS;
+        } else if (e == CEASE_OK && !t->subject && !ceasei_tls_subject(t->ssl, &t->subject)) {
+            ceasei_tls_fail(t, "out of memory");
+            e = CEASE_ENOMEM;
         }
         pthread_mutex_unlock(&t->lock);
         cease_error sent = flush(ctx, t); /* an alert, too, that says what is wrong */

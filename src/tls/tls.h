@@ -26,6 +26,7 @@ struct cease_tls {
     struct ceasei_bytes out; /* under lock: OpenSSL has written it, to be sent */
     char why[256];           /* written once, under lock */
     uint32_t has_why;        /* atomic: released by who has written `why` */
+    char *subject;           /* of the peer's certificate; written once, before is_open is */
     uint32_t is_open;        /* atomic: released when the handshake is done and sent */
 
     struct ceasei_bytes sending; /* of who has the turn to write: on its way into the connection */

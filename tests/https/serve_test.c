@@ -44,6 +44,13 @@ static cease_error echo(cease_ctx *ctx, cease_http_request *req, cease_http_resp
     return e == CEASE_EOF ? CEASE_OK : e;
 }
 
+static cease_error who(cease_ctx *ctx, cease_http_request *req, cease_http_response *res, void *arg)
+{
+    const char *subject = cease_http_request_subject(req);
+    (void)arg;
+    return cease_http_response_print(ctx, res, "<%s>\n", subject ? subject : "nobody");
+}
+
 static cease_error wait_for_end(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                                 void *arg)
 {
@@ -62,18 +69,26 @@ static cease_error serve(cease_ctx *ctx, void *arg)
     return cease_http_server_serve_tls(ctx, server, listener, cease_https_server(), own);
 }
 
+static bool ask_clients;
+
 static void start(const cease_http_server_opts *opts)
 {
     make_certificate();
-    const cease_tls_server_opts server_opts = {
-        .size = sizeof server_opts, .certificate_file = cert_file, .key_file = key_file};
-    const cease_tls_client_opts client_opts = {.size = sizeof client_opts, .ca_file = cert_file};
+    const cease_tls_server_opts server_opts = {.size = sizeof server_opts,
+                                               .certificate_file = cert_file,
+                                               .key_file = key_file,
+                                               .client_ca_file = ask_clients ? cert_file : NULL};
+    const cease_tls_client_opts client_opts = {.size = sizeof client_opts,
+                                               .ca_file = cert_file,
+                                               .certificate_file = cert_file,
+                                               .key_file = key_file};
     CHECK_OK(cease_tls_server_new(&server_opts, &own));
     trust = cease_tls_client_new(&client_opts);
     CHECK(trust != NULL);
     server = cease_http_server_new(opts);
     CHECK_OK(cease_http_server_route(server, "GET", "/", hello, NULL));
     CHECK_OK(cease_http_server_route(server, "POST", "/echo", echo, NULL));
+    CHECK_OK(cease_http_server_route(server, "GET", "/who", who, NULL));
     CHECK_OK(cease_http_server_route(server, "GET", "/wait", wait_for_end, NULL));
     CHECK_OK(cease_listen(root(), "127.0.0.1:0", NULL, &listener));
     CHECK_OK(cease_listener_address(listener, address, sizeof address));
@@ -218,6 +233,27 @@ TEST(serveTls_clientGoes_endsTheContext)
     CHECK_EVENTUALLY(__atomic_load_n(&cause_code, __ATOMIC_SEQ_CST) == CEASE_EPEERGONE);
     CHECK_EVENTUALLY(counts().connections == 0);
     stop();
+}
+
+static void check_who(const char *answer)
+{
+    start(NULL);
+    cease_tls *tls = connect_tls();
+    say(tls, "GET /who HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    free(hear(tls, answer, 4096));
+    cease_tls_close(tls);
+    stop();
+}
+
+TEST(serveTls_clientThatIsAskedForACertificate_isKnownToTheHandler)
+{
+    ask_clients = true;
+    check_who("<CN=test>\n");
+}
+
+TEST(serveTls_clientThatIsNotAsked_isNobody)
+{
+    check_who("<nobody>\n");
 }
 
 TEST(serveTls_noTls_isClosedAndCounted)
