@@ -14,8 +14,8 @@
  * thread (a lock of the system, a thread-local variable, the state that a library keeps for each thread)
  * that must not happen, and nothing in the code shows whether some function far below does it. Under
  * CEASE_DEBUG every call that would wait, inside the scope, on the thread that began it, ends the
- * process with the place where the scope began; calls that may wait but do not have to count too, when
- * they come to waiting. Without CEASE_DEBUG the scope costs one predicted branch and forbids nothing.
+ * process with the place where the scope began; calls that may wait but do not have to pass, unless
+ * they are the last of the task's turn, the 256th, which lets others run. Without CEASE_DEBUG the scope costs one predicted branch and forbids nothing.
  *
  * docs/guide/tasks.md has the list of what must not be done in a task, and what happens if one does.
  */

@@ -263,7 +263,6 @@ static __attribute__((noinline)) cease_error send_held(cease_ctx *ctx, struct ce
 static __attribute__((noinline)) cease_error send(cease_ctx *ctx, struct cease_chan *ch,
                                                   const void *value)
 {
-    ceasei_spend();
     cease_error e = ceasei_enter(ctx, "cease_chan_send");
     if (CEASE_UNLIKELY(e || !ch)) {
         return e ? e : CEASE_ENOMEM;
@@ -309,7 +308,6 @@ static __attribute__((noinline)) cease_error recv_held(cease_ctx *ctx, struct ce
 static __attribute__((noinline)) cease_error recv(cease_ctx *ctx, struct cease_chan *ch,
                                                   void *ret_value)
 {
-    ceasei_spend();
     cease_error e = ceasei_enter(ctx, "cease_chan_recv");
     if (CEASE_UNLIKELY(e || !ch)) {
         return e ? e : CEASE_ENOMEM;

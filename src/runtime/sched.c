@@ -146,6 +146,9 @@ void ceasei_spend(void)
     if (self && !cease_callback_place()) {
         ceasei_ready_push(w, self);
         block(self);
+    } else if (CEASE_UNLIKELY(self && ceasei_rt_debug)) {
+        /* Without CEASE_DEBUG it would have switched: a scope of cease/nopark.h is not known there. */
+        cease_park_forbidden("a call at the end of the task's turn");
     }
 }
 

@@ -376,7 +376,7 @@ static bool is_valid(struct select *s)
 CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t count,
                                       size_t *ret_index)
 {
-    cease_error e = ceasei_enter(ctx, __func__);
+    cease_error e = ceasei_look(ctx, __func__);
     if (e) {
         return e;
     }
@@ -388,8 +388,8 @@ CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t 
     if (!is_valid(&s)) {
         return CEASE_EINVAL;
     }
-    if (s.default_index == count) {
-        ceasei_spend();
+    if (s.default_index == count && (e = ceasei_enter(ctx, __func__))) {
+        return e; /* with a default it does not park, and lets nobody else run */
     }
     shuffle(&s);
     size_t fired = try_each(&s);

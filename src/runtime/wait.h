@@ -112,13 +112,20 @@ static inline uint32_t ceasei_waiter_wait(struct ceasei_waiter *w, cease_ctx *ct
     return ceasei_load(&w->claim, ACQUIRE);
 }
 
-/* The error of a context on entry to a call that may park. A NULL context is the caller's bug. */
-static inline cease_error ceasei_enter(const cease_ctx *ctx, const char *function)
+/* The error of a context on entry to a call. A NULL context is the caller's bug. */
+static inline cease_error ceasei_look(const cease_ctx *ctx, const char *function)
 {
     if (CEASE_UNLIKELY(!ctx)) {
         ceasei_panic_at(NULL, 0, function, "the context is NULL");
     }
     return cease_err(ctx);
+}
+
+/* The same for a call that may park: it counts, whether or not it comes to that. */
+static inline cease_error ceasei_enter(const cease_ctx *ctx, const char *function)
+{
+    ceasei_spend();
+    return ceasei_look(ctx, function);
 }
 
 #endif

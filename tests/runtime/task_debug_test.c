@@ -287,3 +287,23 @@ TEST_ABORTS(nopark_scopesThatCross_abort, "is not the one that began last on thi
     cease_nopark_begin(&second);
     cease_nopark_end(&first);
 }
+
+/* Without CEASE_DEBUG the last of a turn's calls would let others run. */
+static cease_error use_up_the_turn(cease_ctx *ctx, void *arg)
+{
+    cease_nopark scope;
+    (void)arg;
+    cease_nopark_begin(&scope);
+    for (int i = 0; i < 10000; i++) {
+        CHECK_OK(cease_mutex_lock(ctx, &mutexes[0]));
+        cease_mutex_unlock(&mutexes[0]);
+    }
+    cease_nopark_end(&scope);
+    return CEASE_OK;
+}
+
+TEST_ABORTS(debug_turnEndsInsideAScope_aborts,
+            "use_up_the_turn: a call at the end of the task's turn parks inside")
+{
+    go_and_wait(use_up_the_turn);
+}
