@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <cease/cease.h>
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -226,10 +227,28 @@ TEST(dial_race_that_all_lose_gives_the_first_ones_error)
     CHECK(e != CEASE_OK && e != CEASE_ECONNREFUSED);
 }
 
-static void *cancel_soon(void *arg)
+static size_t open_fds(void)
 {
-    usleep(1000); /* by then the race waits, mostly; it makes no difference to what is checked */
-    cease_cancel(arg);
+    size_t count = 0;
+    DIR *fds = opendir("/proc/self/fd");
+    CHECK(fds != NULL);
+    while (readdir(fds)) {
+        count++;
+    }
+    closedir(fds);
+    return count;
+}
+
+struct cancelling {
+    cease_canceler *stop;
+    size_t fds; /* before the race */
+};
+
+static void *cancel_when_it_connects(void *arg)
+{
+    struct cancelling *c = arg;
+    CHECK_EVENTUALLY(open_fds() > c->fds);
+    cease_cancel(c->stop);
     return NULL;
 }
 
@@ -245,7 +264,8 @@ TEST(dial_race_ends_with_its_context_and_leaves_no_socket)
     cease_conn *c = NULL;
     pthread_t thread;
     cease_ctx *ctx = cease_with_cancel(root(), &stop);
-    CHECK_EQ(pthread_create(&thread, NULL, cancel_soon, stop), 0);
+    struct cancelling cancelling = {stop, open_fds()};
+    CHECK_EQ(pthread_create(&thread, NULL, cancel_when_it_connects, &cancelling), 0);
     CHECK_ERR(ceasei_dial_any(ctx, a, 2, &no_opts, &c), CEASE_ECANCELED);
     pthread_join(thread, NULL);
     cease_end(stop);

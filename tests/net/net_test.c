@@ -262,6 +262,19 @@ static void *read_thread(void *arg)
     return NULL;
 }
 
+/* How many tasks do `what` right now, by the snapshot. */
+static int tasks_that(const char *what)
+{
+    char *text;
+    int count = 0;
+    CHECK_OK(cease_snapshot_text(&text, NULL));
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what)) {
+        count++;
+    }
+    free(text);
+    return count;
+}
+
 TEST(conn_read_ends_with_its_context_and_loses_nothing)
 {
     struct pair p = pair_new();
@@ -270,10 +283,7 @@ TEST(conn_read_ends_with_its_context_and_loses_nothing)
     struct reading r = {.ctx = ctx, .conn = p.server};
     cease_group *g = cease_group_new(root(), NULL);
     CHECK_OK(cease_group_go(g, read_task, &r));
-    for (int i = 0; i < 3; i++) {
-        cease_yield();
-        usleep(1000);
-    }
+    CHECK_EVENTUALLY(tasks_that("waits") == 1);
     cease_cancel(stop);
     CHECK_OK(cease_group_wait(g));
     CHECK_ERR(r.error, CEASE_ECANCELED);
@@ -316,7 +326,7 @@ TEST(conn_close_wakes_readers_that_read_and_that_queue)
         CHECK_OK(cease_group_go(g, read_task, &r[1]));
         CHECK_EQ(pthread_create(&thread, NULL, read_thread, &r[2]), 0);
         if (round % 2) {
-            usleep(2000);
+            CHECK_EVENTUALLY(tasks_that("waits") == 2);
         }
         cease_conn_close(p.server);
         CHECK_OK(cease_group_wait(g));
@@ -346,7 +356,7 @@ TEST(conn_readers_that_queue_are_served_and_may_leave)
     for (int i = 0; i < 3; i++) {
         r[i] = (struct reading){.ctx = i == 1 ? ctx : root(), .conn = p.server};
         CHECK_OK(cease_group_go(g, read_task, &r[i]));
-        usleep(2000);
+        CHECK_EVENTUALLY(tasks_that("waits") == i + 1); /* they queue in this order */
     }
     cease_cancel(stop);
     size_t n;
@@ -377,7 +387,7 @@ TEST(listener_close_wakes_who_accepts)
     cease_group *g = cease_group_new(root(), NULL);
     cease_listener *shared = cease_listener_ref(l);
     CHECK_OK(cease_group_go(g, accept_task, shared));
-    usleep(2000);
+    CHECK_EVENTUALLY(tasks_that("waits to read fd") == 1);
     cease_listener_close(l);
     CHECK_ERR(cease_group_wait(g), CEASE_ECLOSED);
     cease_group_free(g);

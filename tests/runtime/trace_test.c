@@ -144,10 +144,13 @@ TEST(trace_of_a_known_program_has_its_tasks_waits_and_ends)
     cease_chan_unref(ch);
 }
 
+static int churned; /* atomic */
+
 static cease_error churns(cease_ctx *ctx, void *arg)
 {
     (void)arg;
     for (int i = 0; i < 50; i++) {
+        __atomic_fetch_add(&churned, 1, __ATOMIC_RELAXED);
         cease_canceler *stop;
         cease_ctx *mine = cease_with_cancel(ctx, &stop);
         cease_group *g = cease_group_new(mine, NULL);
@@ -172,7 +175,9 @@ TEST(trace_begun_and_ended_while_tasks_run_is_whole_each_time)
     for (int i = 0; i < 3; i++) {
         const char *path = begin_trace();
         CHECK_ERR(cease_trace_start(path), CEASE_EBUSY);
-        usleep(5000);
+        int enough = __atomic_load_n(&churned, __ATOMIC_RELAXED) + 10;
+        CHECK_EVENTUALLY(__atomic_load_n(&churned, __ATOMIC_RELAXED) >=
+                         (enough < 200 ? enough : 200));
         CHECK_OK(cease_trace_stop());
         CHECK_OK(cease_trace_stop());
         judge(path, "");
