@@ -25,8 +25,10 @@
  *
  * The context is cancelled without the lock: callbacks of foreigners run there.
  */
+#include "runtime/group.h"
 #include "base/panic.h"
 #include "runtime/bias.h"
+#include "runtime/fiber.h"
 #include "runtime/queue.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
@@ -48,6 +50,8 @@ struct joiner {
     cease_parker parker;
 };
 
+enum { SPARE_MAX = 32 }; /* groups that a worker keeps */
+
 struct cease_group {
     struct ceasei_bias lock;
     cease_ctx *ctx;                 /* set at birth; valid by the canceler's share */
@@ -61,7 +65,52 @@ struct cease_group {
     size_t live;                    /* under lock */
     struct admission *first, *last; /* under lock, oldest first */
     struct joiner *joiners;         /* under lock */
+    struct cease_group *next_spare; /* the worker's that keeps it */
 };
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+/* A group mostly goes on the worker on which it came: that keeps the memory for the next one. Not where a
+ * use after the end should be found. */
+static struct cease_group *group_alloc(void)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    struct cease_group *g = w ? w->spare_groups : NULL;
+    if (CEASE_UNLIKELY(!g)) {
+        return calloc(1, sizeof *g);
+    }
+    w->spare_groups = g->next_spare;
+    w->spare_count--;
+    *g = (struct cease_group){0};
+    return g;
+}
+
+static void group_release(struct cease_group *g)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+#if defined(CEASEI_ASAN) || defined(CEASE_INTERLEAVE)
+    w = NULL;
+#endif
+    if (!w || w->spare_count >= SPARE_MAX || CEASE_UNLIKELY(ceasei_rt_debug)) {
+        free(g);
+        return;
+    }
+    g->next_spare = w->spare_groups;
+    w->spare_groups = g;
+    w->spare_count++;
+}
+
+void ceasei_groups_trim(struct ceasei_worker *w)
+{
+    while (w->spare_groups) {
+        struct cease_group *g = w->spare_groups;
+        w->spare_groups = g->next_spare;
+        free(g);
+    }
+    w->spare_count = 0;
+}
+
+/* ---- who waits -------------------------------------------------------------------------------- */
 
 static void admission_push(struct cease_group *g, struct admission *a)
 {
@@ -235,7 +284,7 @@ CEASE_PUBLIC cease_group *cease_group_new_at(cease_ctx *parent, const cease_grou
     if (!parent) {
         ceasei_panic(place, "cease_group_new: the parent is NULL");
     }
-    struct cease_group *g = calloc(1, sizeof *g);
+    struct cease_group *g = group_alloc();
     if (!g) {
         return NULL;
     }
@@ -350,7 +399,7 @@ CEASE_PUBLIC void cease_group_free_at(cease_group *g, const cease_place *place)
     }
     cease_end(g->canceler);
     ceasei_bias_gone(&g->lock);
-    free(g);
+    group_release(g);
 }
 
 /* The same as functions, for bindings of other languages. */

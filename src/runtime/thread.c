@@ -7,6 +7,7 @@
  */
 #include "runtime/bias.h"
 #include "runtime/fiber.h"
+#include "runtime/group.h"
 #include "runtime/runtime.h"
 #include "runtime/switch.h"
 
@@ -91,6 +92,7 @@ void ceasei_worker_set_up(struct ceasei_worker *w)
 void ceasei_worker_tear_down(struct ceasei_worker *w)
 {
     ceasei_stack_spill(&w->stacks, 0);
+    ceasei_groups_trim(w);
     stack_t now, none = {.ss_flags = SS_DISABLE};
     if (sigaltstack(NULL, &now) == 0 && now.ss_sp == w->signal_stack) {
         sigaltstack(&none, NULL);

@@ -25,6 +25,7 @@
 #include "runtime/task.h"
 
 #include <cease/attr.h>
+#include <cease/group.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,8 @@ struct ceasei_worker {
     uintptr_t *entered; /* set at birth: see bias.h */
     void *base_sp;      /* the thread's own stack, while a task runs */
     struct ceasei_stack_cache stacks;
+    struct cease_group *spare_groups; /* group.c: memory for the next ones */
+    uint32_t spare_count;
     struct ceasei_heap sleepers;
     uint64_t id_next, id_end; /* a block of task ids */
     cease_time looked_at;     /* the clock at the last look around */
