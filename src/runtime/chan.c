@@ -46,40 +46,12 @@ static inline void copy(void *to, const void *from, size_t size)
     }
 }
 
-static inline void queue_push(struct ceasei_chan_queue *q, struct ceasei_chan_node *n)
-{
-    n->next = NULL;
-    n->prev = q->last;
-    n->linked = true;
-    if (q->last) {
-        q->last->next = n;
-    } else {
-        q->first = n;
-    }
-    q->last = n;
-}
-
-static inline void queue_unlink(struct ceasei_chan_queue *q, struct ceasei_chan_node *n)
-{
-    if (n->prev) {
-        n->prev->next = n->next;
-    } else {
-        q->first = n->next;
-    }
-    if (n->next) {
-        n->next->prev = n->prev;
-    } else {
-        q->last = n->prev;
-    }
-    n->linked = false;
-}
-
 /* The node that has waited longest and is now ours to serve; NULL when nobody waits. */
 static inline struct ceasei_chan_node *queue_claim(struct ceasei_chan_queue *q)
 {
     struct ceasei_chan_node *n;
     while ((n = q->first)) {
-        queue_unlink(q, n);
+        ceasei_chan_queue_unlink(q, n);
         if (ceasei_waiter_claim(n->waiter, n->claim_as) || CEASE_SEED_BUG(BUG_COMMIT)) {
             return n;
         }
@@ -150,18 +122,6 @@ cease_error ceasei_chan_recv_now(struct cease_chan *ch, void *ret_value, cease_p
     return ch->closed ? CEASE_ECLOSED : CEASE_EAGAIN;
 }
 
-void ceasei_chan_enqueue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
-{
-    queue_push(sends ? &ch->senders : &ch->receivers, n);
-}
-
-void ceasei_chan_unlink(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
-{
-    if (n->linked) {
-        queue_unlink(sends ? &ch->senders : &ch->receivers, n);
-    }
-}
-
 void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
 {
     uintptr_t *hold = ceasei_bias_lock(&ch->lock);
@@ -182,7 +142,7 @@ static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struc
         ceasei_bias_unlock(&ch->lock, hold);
         hold = ceasei_bias_lock(&ch->lock);
     }
-    queue_push(sends ? &ch->senders : &ch->receivers, &n);
+    ceasei_chan_queue_push(sends ? &ch->senders : &ch->receivers, &n);
     ceasei_waits(w.parker.owner, ctx, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
     ceasei_bias_unlock(&ch->lock, hold);
     if (ceasei_waiter_wait(&w, ctx) == CEASEI_BY_CTX) {

@@ -45,11 +45,56 @@ struct cease_chan {
 cease_error ceasei_chan_send_now(struct cease_chan *ch, const void *value, cease_parker **ret_wake);
 cease_error ceasei_chan_recv_now(struct cease_chan *ch, void *ret_value, cease_parker **ret_wake);
 
-/* Under the lock: queues a node. */
-void ceasei_chan_enqueue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends);
+/* Under the lock: whether that certainly gives CEASE_EAGAIN. Quick; false says nothing. */
+static inline bool ceasei_chan_is_blocked(const struct cease_chan *ch, bool sends)
+{
+    return !ch->closed && (sends ? ch->count >= ch->capacity && !ch->receivers.first
+                                 : ch->count == 0 && !ch->senders.first);
+}
 
-/* Under the lock: unqueues a node unless that has happened. Afterwards nobody claims through it. */
-void ceasei_chan_unlink(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends);
+/* All of these under the lock. */
+
+static inline void ceasei_chan_queue_push(struct ceasei_chan_queue *q, struct ceasei_chan_node *n)
+{
+    n->next = NULL;
+    n->prev = q->last;
+    n->linked = true;
+    if (q->last) {
+        q->last->next = n;
+    } else {
+        q->first = n;
+    }
+    q->last = n;
+}
+
+static inline void ceasei_chan_queue_unlink(struct ceasei_chan_queue *q, struct ceasei_chan_node *n)
+{
+    if (n->prev) {
+        n->prev->next = n->next;
+    } else {
+        q->first = n->next;
+    }
+    if (n->next) {
+        n->next->prev = n->prev;
+    } else {
+        q->last = n->prev;
+    }
+    n->linked = false;
+}
+
+static inline void ceasei_chan_enqueue(struct cease_chan *ch, struct ceasei_chan_node *n,
+                                       bool sends)
+{
+    ceasei_chan_queue_push(sends ? &ch->senders : &ch->receivers, n);
+}
+
+/* Unqueues a node unless that has happened. Afterwards nobody claims through it. */
+static inline void ceasei_chan_unlink(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends)
+{
+    if (n->linked) {
+        ceasei_chan_queue_unlink(sends ? &ch->senders : &ch->receivers, n);
+    }
+}
 
 /* Takes the lock for that. */
 void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool sends);

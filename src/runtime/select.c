@@ -17,14 +17,13 @@
  *  4. It takes its nodes out of the queues that did not serve it, and its watches off.
  *
  * When all channels are the calling worker's own (bias.h), all of them are held at once, in no order, by
- * going inside once for each of steps 1, 2 and 4. Nobody has been there since step 1 then, and step 2 does
- * not look again. Otherwise step 2
- * takes their locks proper.
+ * going inside once for steps 1 and 2, and once for step 4. Otherwise step 2 takes their locks proper.
  *
  * Invariant: from the first lock of step 2 to the end of step 4 cases are not reordered; node i
  * belongs to case i and claims as CEASEI_BY_PEER + i.
  */
 #include "runtime/chan.h"
+#include "runtime/queue.h"
 #include "runtime/task.h"
 #include "runtime/virtual.h"
 
@@ -32,6 +31,8 @@
 #include <string.h>
 
 #define SMALL 8 /* cases that need no big frame */
+
+enum { FEW = 4 };
 
 /* What a case needs while the select waits. */
 struct slot {
@@ -46,22 +47,25 @@ struct select {
     size_t default_index;            /* count: none */
     uint8_t order[CEASE_SELECT_MAX]; /* a permutation of the cases */
     struct slot *slots;
-    bool were_mine; /* all channels were held at once in step 1 */
+    bool were_mine;     /* all channels were held at once in step 1 */
+    uintptr_t *entered; /* and are still, for step 2; else NULL */
     struct ceasei_waiter waiter;
 };
 
 static uint32_t next_random(void)
 {
     /* Per thread, for speed; quality does not matter beyond starving nobody. */
-    static __thread uint32_t state;
+    static __thread uint32_t of_thread;
     if (ceasei_virtual_is_on()) {
         return ceasei_virtual_random();
     }
-    uint32_t x = state ? state : (uint32_t)(uintptr_t)&state >> 4 | 1;
+    struct ceasei_worker *w = ceasei_worker_self;
+    uint32_t *state = w ? &w->random : &of_thread; /* a call less, in a library */
+    uint32_t x = *state ? *state : (uint32_t)(uintptr_t)state >> 4 | 1;
     x ^= x << 13;
     x ^= x >> 17;
     x ^= x << 5;
-    state = x;
+    *state = x;
     return x;
 }
 
@@ -70,8 +74,29 @@ static bool is_chan(const cease_case *c)
     return (c->kind == CEASE_CASE_SEND || c->kind == CEASE_CASE_RECV) && c->ch;
 }
 
+/* Few cases: what is left of a random order of four when the others are taken out of it is one of theirs. */
+static void shuffle_few(struct select *s)
+{
+    static const uint8_t orders[24][FEW] = {
+        {0, 1, 2, 3}, {0, 1, 3, 2}, {0, 2, 1, 3}, {0, 2, 3, 1}, {0, 3, 1, 2}, {0, 3, 2, 1},
+        {1, 0, 2, 3}, {1, 0, 3, 2}, {1, 2, 0, 3}, {1, 2, 3, 0}, {1, 3, 0, 2}, {1, 3, 2, 0},
+        {2, 0, 1, 3}, {2, 0, 3, 1}, {2, 1, 0, 3}, {2, 1, 3, 0}, {2, 3, 0, 1}, {2, 3, 1, 0},
+        {3, 0, 1, 2}, {3, 0, 2, 1}, {3, 1, 0, 2}, {3, 1, 2, 0}, {3, 2, 0, 1}, {3, 2, 1, 0},
+    };
+    const uint8_t *from = orders[(uint64_t)next_random() * 24 >> 32];
+    size_t n = 0;
+    for (size_t i = 0; i < FEW; i++) {
+        s->order[n] = from[i];
+        n += from[i] < s->count;
+    }
+}
+
 static void shuffle(struct select *s)
 {
+    if (s->count <= FEW) {
+        shuffle_few(s);
+        return;
+    }
     for (size_t i = 0; i < s->count; i++) {
         size_t at = (size_t)((uint64_t)next_random() * (i + 1) >> 32);
         s->order[i] = s->order[at];
@@ -83,6 +108,9 @@ static void shuffle(struct select *s)
 static bool try_locked(struct select *s, size_t i, cease_parker **ret_wake)
 {
     cease_case *c = &s->cases[i];
+    if (CEASE_LIKELY(ceasei_chan_is_blocked(c->ch, c->kind == CEASE_CASE_SEND))) {
+        return false;
+    }
     cease_error e = c->kind == CEASE_CASE_SEND
                         ? ceasei_chan_send_now(c->ch, c->value, ret_wake)
                         : ceasei_chan_recv_now(c->ch, c->ret_value, ret_wake);
@@ -143,9 +171,13 @@ static size_t try_each(struct select *s)
         cease_parker *wake = NULL;
         size_t fired = try_held(s, &wake);
         s->were_mine = true;
+        if (fired == s->count && s->default_index == s->count) {
+            s->entered = entered; /* nothing parks before step 2 */
+            return fired;
+        }
         ceasei_bias_leave(entered);
         if (wake) {
-            ceasei_wake(wake);
+            ceasei_queue_wake(wake);
         }
         return fired;
     }
@@ -217,10 +249,9 @@ static void enqueue_all(struct select *s)
 /* Step 2. The case that fired, or count: then the waiter is queued everywhere, if it waits. */
 static size_t try_all(struct select *s, bool waits)
 {
-    uintptr_t *entered = s->were_mine ? enter_all(s) : NULL;
-    if (entered) {
+    if (s->entered) {
         enqueue_all(s);
-        ceasei_bias_leave(entered);
+        ceasei_bias_leave(s->entered);
         return s->count;
     }
     uint8_t sorted[CEASE_SELECT_MAX];
@@ -299,7 +330,7 @@ static void clean_up(struct select *s, size_t served)
 static cease_error wait_for_one(struct select *s, struct slot *slots, size_t *ret_index)
 {
     s->slots = slots;
-    ceasei_waiter_init(&s->waiter);
+    ceasei_waiter_init_for(&s->waiter, ceasei_queue_self());
     size_t fired = try_all(s, true);
     if (fired < s->count) {
         *ret_index = fired;
@@ -385,6 +416,7 @@ CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t 
     s.cases = cases;
     s.count = count;
     s.were_mine = false;
+    s.entered = NULL;
     if (!is_valid(&s)) {
         return CEASE_EINVAL;
     }

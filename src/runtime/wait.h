@@ -104,6 +104,10 @@ static inline uint32_t ceasei_waiter_wait(struct ceasei_waiter *w, cease_ctx *ct
         ceasei_park_born(&w->parker); /* nothing to be taken off */
         return ceasei_load(&w->claim, RELAXED);
     }
+    if (ceasei_never_ends(ctx)) {
+        ceasei_park_born(&w->parker);
+        return ceasei_load(&w->claim, ACQUIRE);
+    }
     cease_watch_add(&w->watch, ctx, ceasei_waiter_ctx_done, w); /* done already: it has run */
     ceasei_park_born(&w->parker);
     if (cease_watch_remove(&w->watch) == CEASE_WATCH_RUNNING) {

@@ -58,6 +58,7 @@ struct ceasei_worker {
     int32_t trust;      /* bias.c: whether a new lock is this worker\'s from its birth: >= 0 */
     uint32_t budget;    /* of the current task: operations left until it must let others run */
     uint32_t rounds;    /* of maintenance since the last poll */
+    uint32_t random;    /* select.c: state of a generator; 0: not begun */
     uint32_t index;     /* set at birth; its timer shard is index + 1 */
     uint32_t number;    /* index + 1 */
     uintptr_t *entered; /* set at birth: see bias.h */
