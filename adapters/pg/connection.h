@@ -120,8 +120,6 @@ void ceasei_pg_shut(cease_pg *db); /* closes libpq's connection, and says nothin
 cease_error ceasei_pg_break(cease_pg *db, const char *text);
 
 /* exchange.c */
-/* Puts SET statement_timeout in front, when the server does not know how much time is left. Pipelines only. */
-cease_error ceasei_pg_put_timeout(struct ceasei_pg_exchange *x);
 void ceasei_pg_put_step(struct ceasei_pg_exchange *x, enum ceasei_pg_step step);
 /* Sends and reads to the end, or until x->copying if a COPY is wanted. */
 cease_error ceasei_pg_run(struct ceasei_pg_exchange *x);
@@ -129,12 +127,19 @@ cease_error ceasei_pg_run(struct ceasei_pg_exchange *x);
 cease_error ceasei_pg_run_rest(struct ceasei_pg_exchange *x, cease_error why);
 /* Waits until `conn` can be read, or written when something is left to send, and reads. */
 cease_error ceasei_pg_pump(cease_ctx *ctx, PGconn *conn, bool writing);
-/* One command of the simple protocol, all of it. */
+/* One command of the simple protocol, all of it; `timeout_ms` is what a SETTING sets. */
+cease_error ceasei_pg_simple(cease_ctx *ctx, cease_pg *db, const char *sql,
+                             enum ceasei_pg_step step, int64_t timeout_ms);
+/* The same, a statement. */
 cease_error ceasei_pg_command(cease_ctx *ctx, cease_pg *db, const char *sql);
-/* Makes the server's statement_timeout what ctx has left, by a round trip of its own. */
-cease_error ceasei_pg_set_timeout(cease_ctx *ctx, cease_pg *db);
 /* Under a budget of its own. */
 cease_error ceasei_pg_rollback(cease_ctx *parent, cease_pg *db);
+
+/* timeout.c */
+/* Puts SET statement_timeout in front, when the server does not know how much time is left. Pipelines only. */
+cease_error ceasei_pg_put_timeout(struct ceasei_pg_exchange *x);
+/* Makes the server's statement_timeout what ctx has left, by a round trip of its own. */
+cease_error ceasei_pg_set_timeout(cease_ctx *ctx, cease_pg *db);
 
 extern struct cease_pg_counts ceasei_pg_counts; /* atomic, RELAXED: they order nothing */
 

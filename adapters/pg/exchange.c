@@ -36,8 +36,6 @@
 #define PATIENCE_FIRST cease_ms(5)
 #define PATIENCE_MAX   cease_sec(1)
 
-enum { TIMEOUT_MIN_MS = 1000 };
-
 static bool is_broken(const cease_pg *db)
 {
     return !db->conn || PQstatus(db->conn) == CONNECTION_BAD;
@@ -438,56 +436,10 @@ cease_error ceasei_pg_run_rest(struct ceasei_pg_exchange *x, cease_error why)
     return finish(x, why != CEASE_OK ? why : receive(x->ctx, x));
 }
 
-/* ---- small ones ---- */
+/* ---- commands of the simple protocol ---- */
 
-/* statement_timeout in ms for what ctx has left: not shorter, so that it is the context that ends first. And never a
- * moment: the command that takes it back, and a ROLLBACK, run under what is left of it, and on a busy server a few
- * milliseconds were too short for them. The statement behind was hit then, under a context that had all the time in
- * the world. */
-static int64_t timeout_for(cease_ctx *ctx)
-{
-    cease_time deadline;
-    if (!cease_deadline(ctx, &deadline))
-        return CEASEI_PG_TIMEOUT_DEFAULT;
-    int64_t left = cease_until(deadline).ns;
-    int64_t ms = left > 0 ? left / 1000000 + 1 : 0;
-    if (ms < TIMEOUT_MIN_MS)
-        ms = TIMEOUT_MIN_MS;
-    return ms <= INT32_MAX ? ms : CEASEI_PG_TIMEOUT_DEFAULT;
-}
-
-/* Whether the server has to be told; not inside a failed transaction, where it would not listen. */
-static bool wants_timeout(cease_ctx *ctx, cease_pg *db, int64_t *ret_ms)
-{
-    *ret_ms = timeout_for(ctx);
-    return !db->no_timeout && *ret_ms != db->timeout_ms &&
-           PQtransactionStatus(db->conn) != PQTRANS_INERROR;
-}
-
-static const char *timeout_text(int64_t ms, char *text, size_t size)
-{
-    if (ms == CEASEI_PG_TIMEOUT_DEFAULT)
-        return "SET statement_timeout TO DEFAULT";
-    snprintf(text, size, "SET statement_timeout TO %lld", (long long)ms);
-    return text;
-}
-
-cease_error ceasei_pg_put_timeout(struct ceasei_pg_exchange *x)
-{
-    char text[64];
-    PGconn *conn = x->db->conn;
-    if (!wants_timeout(x->ctx, x->db, &x->timeout_ms))
-        return CEASE_OK;
-    const char *sql = timeout_text(x->timeout_ms, text, sizeof text);
-    if (!PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(conn))
-        return ceasei_pg_break(x->db, NULL);
-    ceasei_pg_put_step(x, CEASEI_PG_SETTING);
-    ceasei_pg_put_step(x, CEASEI_PG_SYNC);
-    return CEASE_OK;
-}
-
-static cease_error command(cease_ctx *ctx, cease_pg *db, const char *sql, enum ceasei_pg_step step,
-                           int64_t timeout_ms)
+cease_error ceasei_pg_simple(cease_ctx *ctx, cease_pg *db, const char *sql,
+                             enum ceasei_pg_step step, int64_t timeout_ms)
 {
     struct ceasei_pg_exchange x = {.db = db, .ctx = ctx, .simple = true, .timeout_ms = timeout_ms};
     if (!PQsendQuery(db->conn, sql))
@@ -498,16 +450,7 @@ static cease_error command(cease_ctx *ctx, cease_pg *db, const char *sql, enum c
 
 cease_error ceasei_pg_command(cease_ctx *ctx, cease_pg *db, const char *sql)
 {
-    return command(ctx, db, sql, CEASEI_PG_RUN, 0);
-}
-
-cease_error ceasei_pg_set_timeout(cease_ctx *ctx, cease_pg *db)
-{
-    char text[64];
-    int64_t ms;
-    if (!wants_timeout(ctx, db, &ms))
-        return CEASE_OK;
-    return command(ctx, db, timeout_text(ms, text, sizeof text), CEASEI_PG_SETTING, ms);
+    return ceasei_pg_simple(ctx, db, sql, CEASEI_PG_RUN, 0);
 }
 
 cease_error ceasei_pg_rollback(cease_ctx *parent, cease_pg *db)

@@ -16,7 +16,6 @@
  * hence its reply is awaited as well, and if that does not come, the link is closed.
  */
 #include "base/atomic.h"
-#include "base/panic.h"
 #include "connection.h"
 
 #include <cease/task.h>
@@ -25,40 +24,13 @@
 #include <string.h>
 #include <strings.h>
 
-#define CANCEL_MAX_DEFAULT cease_ms(100)
-#define PATIENCE_FIRST     cease_ms(1)
+#define PATIENCE_FIRST cease_ms(1)
 
 enum { OUT_KEPT_MAX = 64 << 10 }; /* a buffer that a big pipeline has made larger goes back */
-
-/* ---- use ---- */
-
-void ceasei_redis_claim(cease_redis *db)
-{
-    if (ceasei_swap(&db->in_use, 1, ACQUIRE) != 0)
-        ceasei_panic_at(NULL, 0, NULL, "a cease_redis connection is used by two tasks at once");
-}
-
-void ceasei_redis_release(cease_redis *db)
-{
-    ceasei_store(&db->in_use, 0, RELEASE);
-}
 
 static cease_error leave(cease_redis *db, cease_error e)
 {
     ceasei_redis_release(db);
-    return e;
-}
-
-static bool is_end_of(cease_ctx *ctx, cease_error e)
-{
-    return cease_done(ctx) && e == cease_err(ctx);
-}
-
-cease_error ceasei_redis_say(cease_redis *db, cease_ctx *ctx, cease_error e)
-{
-    const cease_cause *cause = is_end_of(ctx, e) ? cease_cause_of(ctx) : NULL;
-    const char *text = e == CEASE_OK ? "" : cause ? cause->text : cease_strerror(e);
-    snprintf(db->message, sizeof db->message, "%s", text);
     return e;
 }
 
@@ -307,7 +279,7 @@ static cease_error read_some(struct cut *c, cease_dur patience, bool *ret_late)
         else
             freeReplyObject(reply);
     }
-    *ret_late = e != CEASE_OK && is_end_of(limited, e) && !cease_done(c->grace);
+    *ret_late = e != CEASE_OK && ceasei_redis_is_end_of(limited, e) && !cease_done(c->grace);
     cease_end(stop);
     return e;
 }
@@ -377,7 +349,7 @@ static cease_error get(cease_ctx *ctx, cease_redis *db, redisReply **ret_reply)
         return ceasei_redis_say(db, ctx, CEASE_EINVAL);
     redisReply *reply = NULL;
     cease_error e = cease_done(ctx) ? cease_err(ctx) : send_all(ctx, db);
-    if (e != CEASE_OK && db->pending == 0 && !is_end_of(ctx, e))
+    if (e != CEASE_OK && db->pending == 0 && !ceasei_redis_is_end_of(ctx, e))
         return e; /* connecting failed, and has said why */
     if (e == CEASE_OK)
         e = ceasei_redis_link_read(ctx, &db->link, &reply);
@@ -385,7 +357,7 @@ static cease_error get(cease_ctx *ctx, cease_redis *db, redisReply **ret_reply)
         answered(db, reply);
         return deliver(db, reply, ret_reply);
     }
-    if (!is_end_of(ctx, e)) {
+    if (!ceasei_redis_is_end_of(ctx, e)) {
         ceasei_redis_drop(db);
         return ceasei_redis_say(db, ctx, e);
     }
@@ -448,69 +420,4 @@ cease_error cease_redis_command_words(cease_ctx *ctx, cease_redis *db,
         return leave(db, ceasei_redis_say(db, ctx, CEASE_EINVAL));
     int size = redisFormatCommandArgv(&data, count, (const char **)(uintptr_t)words, sizes);
     return leave(db, command(ctx, db, ret_reply, data, size));
-}
-
-/* ---- open and close ---- */
-
-static void tell_opener(const cease_redis_opts *opts, const char *text)
-{
-    if (opts && opts->message && opts->message_size > 0)
-        snprintf(opts->message, opts->message_size, "%s", text);
-}
-
-static void free_connection(cease_redis *db)
-{
-    ceasei_redis_drop(db);
-    ceasei_redis_place_deinit(&db->place);
-    free(db->out.data);
-    free(db->kinds);
-    free(db);
-}
-
-cease_error cease_redis_open(cease_ctx *ctx, const char *url, const cease_redis_opts *opts,
-                             cease_redis **ret_db)
-{
-    cease_redis *db = calloc(1, sizeof *db);
-    if (!db) {
-        tell_opener(opts, cease_strerror(CEASE_ENOMEM));
-        return CEASE_ENOMEM;
-    }
-    db->cancel_max = opts && opts->cancel_max.ns > 0 ? opts->cancel_max : CANCEL_MAX_DEFAULT;
-    cease_error e = ceasei_redis_place_init(&db->place, url);
-    if (e == CEASE_OK)
-        e = ceasei_redis_place_trust(ctx, &db->place, opts ? opts->tls : NULL);
-    ceasei_redis_say(db, ctx, e);
-    if (e == CEASE_OK)
-        e = ceasei_redis_connect(ctx, db);
-    tell_opener(opts, db->message);
-    if (e != CEASE_OK) {
-        free_connection(db);
-        return e;
-    }
-    ceasei_add(&ceasei_redis_counts.connections, 1, RELAXED);
-    *ret_db = db;
-    return CEASE_OK;
-}
-
-void cease_redis_close(cease_redis *db)
-{
-    if (!db)
-        return;
-    ceasei_redis_claim(db);
-    free_connection(db);
-    ceasei_sub(&ceasei_redis_counts.connections, 1, RELAXED);
-}
-
-const char *cease_redis_message(const cease_redis *db)
-{
-    return db->message;
-}
-
-void cease_redis_count(struct cease_redis_counts *ret_counts)
-{
-    ret_counts->connections = ceasei_load(&ceasei_redis_counts.connections, RELAXED);
-    ret_counts->connects = ceasei_load(&ceasei_redis_counts.connects, RELAXED);
-    ret_counts->cut = ceasei_load(&ceasei_redis_counts.cut, RELAXED);
-    ret_counts->unblocked = ceasei_load(&ceasei_redis_counts.unblocked, RELAXED);
-    ret_counts->abandoned = ceasei_load(&ceasei_redis_counts.abandoned, RELAXED);
 }

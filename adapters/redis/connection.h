@@ -112,15 +112,19 @@ cease_error ceasei_redis_link_ask(cease_ctx *ctx, struct ceasei_redis_link *link
                                   int size, redisReply **ret_reply);
 cease_error ceasei_redis_error_of_reply(const redisReply *reply);
 
-/* command.c */
+/* connection.c */
 void ceasei_redis_claim(cease_redis *db);
 void ceasei_redis_release(cease_redis *db);
+/* Whether e says that ctx has ended. */
+bool ceasei_redis_is_end_of(cease_ctx *ctx, cease_error e);
+/* Says why in db's message, and returns e. */
+cease_error ceasei_redis_say(cease_redis *db, cease_ctx *ctx, cease_error e);
+
+/* command.c */
 /* Closes the link and forgets what was to come over it. */
 void ceasei_redis_drop(cease_redis *db);
 /* Makes the link, if there is none. */
 cease_error ceasei_redis_connect(cease_ctx *ctx, cease_redis *db);
-/* Says why in db's message, and returns e. */
-cease_error ceasei_redis_say(cease_redis *db, cease_ctx *ctx, cease_error e);
 
 extern struct cease_redis_counts ceasei_redis_counts; /* atomic, RELAXED: they order nothing */
 
