@@ -37,6 +37,17 @@ static void mend_watches(struct ceasei_node *node)
         (*at)->link_ = at;
 }
 
+/* Not the claim of a thread of this process, which would have adopted the node first (claim). Its watches may
+ * have been on their way to the claimer's stack, which is gone, and what is in their place may be a part of
+ * the cause; so may what is in place of a timer's index. No timer of this process has the node, and none
+ * will: it was about to be ended. */
+static void take_claim_back(struct ceasei_node *node)
+{
+    ceasei_store(&node->cause.over.watches, NULL, RELAXED);
+    node->cause.over.timer_index = TIMER_NONE;
+    ceasei_store(&node->word, 0, RELAXED);
+}
+
 void ceasei_adopt(struct ceasei_node *node)
 {
     static uint32_t adopting; /* atomic: a lock */
@@ -46,13 +57,8 @@ void ceasei_adopt(struct ceasei_node *node)
         uintptr_t *items = ceasei_items_of(&node->home);
         if (*items & ITEMS_RUN)
             ceasei_store(items, 0, RELAXED); /* those callbacks go on in the parent process */
-        if (ceasei_load(&node->word, RELAXED) == WORD_CLAIMED) {
-            /* Not by a thread of this process, which would have adopted the node first (claim). Its
-             * watches may have been on their way to the claimer's stack, which is gone, and what
-             * is in their place may be a part of the cause. */
-            ceasei_store(&node->cause.over.watches, NULL, RELAXED);
-            ceasei_store(&node->word, 0, RELAXED);
-        }
+        if (ceasei_load(&node->word, RELAXED) == WORD_CLAIMED)
+            take_claim_back(node);
         mend_watches(node);
         mend_list(&node->home);
         for (uint32_t i = 1; i <= CEASEI_STRIPES; i++) {

@@ -228,22 +228,33 @@ TEST(child_endsAnOlderContextThatItNeverLookedAt)
     cease_end(stop);
 }
 
-/* A canceller that a fork cuts off where it reads the clock: it stands there until it is let go. */
+/* A canceller that a fork cuts off where it reads the clock, or, in the middle of writing the cause, asks for
+ * its task: it stands there until it is let go. */
 static struct {
     int at_gate, open; /* atomic */
 } gate;
 static __thread int looks_to_gate; /* it stands at the look that takes this to 0 */
 
-static cease_time clock_with_gate(void)
+static void look(void)
 {
     if (looks_to_gate > 0 && --looks_to_gate == 0) {
         __atomic_store_n(&gate.at_gate, 1, __ATOMIC_RELEASE);
         while (!__atomic_load_n(&gate.open, __ATOMIC_ACQUIRE))
             sched_yield();
     }
+}
+static cease_time clock_with_gate(void)
+{
+    look();
     return (cease_time){1000};
 }
+static uint64_t task_with_gate(void)
+{
+    look();
+    return 0;
+}
 static const cease_hooks gated = {.size = sizeof gated, .clock = clock_with_gate};
+static const cease_hooks task_gated = {.size = sizeof task_gated, .task_id = task_with_gate};
 
 static void *cancel_at_first(void *stop)
 {
@@ -285,9 +296,29 @@ TEST(child_findsAClaimThatTheForkCutOff_takesItBack)
 {
     skip_when_sanitized();
     struct tree t;
-    cease_hooks_install(&gated);
+    cease_hooks_install(&task_gated);
     t.ctx = cease_with_cancel(cease_background(), &t.stop);
-    fork_at_gate(cancel_at_first, find_it_open, &t); /* between the claim and the cause */
+    fork_at_gate(cancel_at_first, find_it_open, &t);
+    cease_end(t.stop);
+    cease_hooks_install(NULL);
+}
+
+static bool cancel_it_unseen(void *arg)
+{
+    struct tree *t = arg;
+    cease_cancel_cause(t->stop, 6, NULL);
+    return cease_cause_of(t->ctx)->code == 6;
+}
+
+/* What a cause has over the index of a timer is not taken for one. */
+TEST(child_cancelsADeadlineWhoseClaimTheForkCutOff_itIsCancelled)
+{
+    skip_when_sanitized();
+    struct tree t;
+    cease_hooks_install(&task_gated);
+    t.ctx = cease_with_timeout(cease_background(), cease_hour(1), &t.stop);
+    CHECK(!cease_done(t.ctx));
+    fork_at_gate(cancel_at_first, cancel_it_unseen, &t);
     cease_end(t.stop);
     cease_hooks_install(NULL);
 }
