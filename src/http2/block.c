@@ -109,13 +109,18 @@ void ceasei_h2_block_add(struct ceasei_h2_block *b, const struct ceasei_h2_limit
     f->value = put(b, value.data, value.size);
 }
 
+static bool has_name(const struct ceasei_h2_block *b, const struct ceasei_h2_field *f,
+                     const char *name, size_t size)
+{
+    return f->name_size == size && memcmp(b->text + f->name, name, size) == 0;
+}
+
 const char *ceasei_h2_block_find(const struct ceasei_h2_block *b, const char *name)
 {
     size_t size = strlen(name);
     for (uint32_t i = 0; i < b->count; i++) {
-        const struct ceasei_h2_field *f = &b->fields[i];
-        if (f->name_size == size && memcmp(b->text + f->name, name, size) == 0) {
-            return b->text + f->value;
+        if (has_name(b, &b->fields[i], name, size)) {
+            return b->text + b->fields[i].value;
         }
     }
     return NULL;
@@ -124,11 +129,12 @@ const char *ceasei_h2_block_find(const struct ceasei_h2_block *b, const char *na
 void ceasei_h2_block_join(struct ceasei_h2_block *b, const char *name, const char *between)
 {
     struct ceasei_h2_field *first = NULL;
+    size_t name_size = strlen(name);
     size_t gap = strlen(between);
     size_t size = 0;
     uint32_t found = 0;
     for (uint32_t i = 0; i < b->count; i++) {
-        if (strcmp(b->text + b->fields[i].name, name) == 0) {
+        if (has_name(b, &b->fields[i], name, name_size)) {
             size += b->fields[i].value_size + gap;
             found++;
         }
@@ -140,7 +146,7 @@ void ceasei_h2_block_join(struct ceasei_h2_block *b, const char *name, const cha
     uint32_t at = (uint32_t)b->size;
     for (uint32_t i = 0; i < b->count; i++) {
         struct ceasei_h2_field f = b->fields[i];
-        bool same = strcmp(b->text + f.name, name) == 0;
+        bool same = has_name(b, &f, name, name_size);
         if (same) {
             if (first) {
                 memcpy(b->text + b->size, between, gap);

@@ -84,8 +84,8 @@ static bool has_room(const struct ceasei_h2_conn *c)
 
 static void stream_is_new(struct ceasei_h2_conn *c, struct ceasei_h2_stream *s)
 {
-    struct ceasei_h2_call *call = has_room(c) ? calloc(1, c->owner->call_size) : NULL;
-    if (!call) {
+    struct ceasei_h2_call *call = (struct ceasei_h2_call *)s->user_room;
+    if (!has_room(c)) {
         ceasei_h2_reset(s, NGHTTP2_REFUSED_STREAM); /* which says that it may be tried again */
         return;
     }
@@ -273,9 +273,9 @@ static struct ceasei_h2_call *take_fresh(struct ceasei_h2_conn *c)
     return list;
 }
 
-void ceasei_h2_conn_unlock(struct ceasei_h2_conn *c)
+/* The same where nothing has become ready, or was taken already. */
+static void release(struct ceasei_h2_conn *c)
 {
-    fill(c);
     struct ceasei_h2_call *fresh = take_fresh(c);
     cancel_ended(c);
     bool write = !c->writing && c->out[c->filling].size > 0 && !c->stopped;
@@ -296,6 +296,19 @@ void ceasei_h2_conn_unlock(struct ceasei_h2_conn *c)
     if (write && cease_group_go(c->group, write_all, c) != CEASE_OK) {
         write_all(NULL, c);
     }
+}
+
+void ceasei_h2_conn_unlock(struct ceasei_h2_conn *c)
+{
+    fill(c);
+    release(c);
+}
+
+void ceasei_h2_conn_trim(struct ceasei_h2_conn *c)
+{
+    pthread_mutex_lock(&c->lock);
+    ceasei_h2_memory_trim(&c->ses.memory);
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- reading ---- */
@@ -349,7 +362,9 @@ cease_error ceasei_h2_conn_init(struct ceasei_h2_conn *c, const struct ceasei_h2
     c->owner = opts->owner;
     c->owner_self = opts->owner_self;
     c->write_budget = opts->write_budget;
-    if (!ceasei_h2_init(&c->ses, &opts->session, on_event, c)) {
+    struct ceasei_h2_opts session = opts->session;
+    session.user_size = opts->owner ? opts->owner->call_size : 0;
+    if (!ceasei_h2_init(&c->ses, &session, on_event, c)) {
         return CEASE_ENOMEM;
     }
     pthread_mutex_init(&c->lock, NULL);
@@ -410,16 +425,20 @@ void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code)
     struct ceasei_h2_conn *c = call->conn;
     ceasei_h2_conn_lock(c);
     struct ceasei_h2_stream *s = call->s;
+    bool whole = s->out_ended && s->in_ended && s->in.at == s->in.size;
     ceasei_h2_drop_input(s);
     if (!s->out_ended || !s->in_ended) {
         ceasei_h2_reset(s, code);
     }
     s->user = NULL;
-    ceasei_h2_stream_unref(s);
     c->past -= call->past;
     c->calls--;
     c->idle_since = c->calls == 0 ? cease_now() : c->idle_since;
-    ceasei_h2_conn_unlock(c);
+    ceasei_h2_stream_unref(s); /* and a server's call with it */
+    if (!whole) {
+        fill(c);
+    }
+    release(c);
 }
 
 /* Under the lock: takes a call off the list of those to be cancelled. */
@@ -445,7 +464,7 @@ void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop)
     if (stop && call->s->closed) {
         stream_is_closed(c, call);
     }
-    ceasei_h2_conn_unlock(c);
+    release(c);
 }
 
 /* Under the lock: why a stream that is closed gives no more. */
@@ -513,7 +532,7 @@ bool ceasei_h2_call_ended(struct ceasei_h2_call *call)
 {
     ceasei_h2_conn_lock(call->conn);
     bool ended = call->s->in_ended && call->s->in.at == call->s->in.size;
-    ceasei_h2_conn_unlock(call->conn);
+    pthread_mutex_unlock(&call->conn->lock);
     return ended;
 }
 
@@ -535,13 +554,13 @@ cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *n
     if (e == CEASE_OK && piece) {
         e = ceasei_h2_give(s, piece);
     }
+    fill(call->conn);
     if (e == CEASE_OK && piece) {
-        fill(call->conn);
         *ret_waits = !s->closed && !all_taken(s);
         e = s->closed && !all_taken(s) ? CEASE_ECLOSED : CEASE_OK;
     }
     e = e == CEASE_ECLOSED ? end_of(s) : e;
-    ceasei_h2_conn_unlock(call->conn);
+    release(call->conn);
     return e;
 }
 

@@ -48,9 +48,9 @@ struct ceasei_h2_call {
 
 /* What the owner of a connection wants to hear; without the lock. */
 struct ceasei_h2_owner {
-    /* server: a request's head is complete. Consumes call, which was allocated here. */
+    /* server: a request's head is complete. Consumes call, which goes with ceasei_h2_call_close. */
     void (*start)(void *self, struct ceasei_h2_call *take_call);
-    size_t call_size; /* to be allocated for a call, which comes first in it */
+    size_t call_size; /* of what begins with a call */
 };
 
 struct ceasei_h2_bytes {
@@ -101,6 +101,9 @@ cease_error ceasei_h2_conn_init(struct ceasei_h2_conn *c, const struct ceasei_h2
 void ceasei_h2_conn_join(struct ceasei_h2_conn *c);
 /* The same, and frees everything. */
 void ceasei_h2_conn_deinit(struct ceasei_h2_conn *c);
+
+/* Gives back memory that is kept for the next streams. */
+void ceasei_h2_conn_trim(struct ceasei_h2_conn *c);
 
 /* For changes of the session: unlock sends what has become ready and cancels who has to be. */
 void ceasei_h2_conn_lock(struct ceasei_h2_conn *c);

@@ -25,6 +25,7 @@ enum {
     PONG_MS = 1000,  /* how long the first GOAWAY is given to arrive */
     LINGER_MS = 500, /* for the last bytes to be read by a peer that still sends */
     LINGER_MAX = 1024 * 1024,
+    KEEP_S = 1, /* how long an idle connection keeps memory for the next streams */
 };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -79,8 +80,7 @@ static cease_error stream_task(cease_ctx *ctx, void *arg)
     struct request *r = arg;
     struct h2_server *h = r->h;
     (void)ctx;
-    ceasei_h2_stream_serve(&r->call, h->seam, h->connection);
-    free(r);
+    ceasei_h2_stream_serve(&r->call, h->seam, h->connection); /* r is gone */
     count_running(h, false);
     return CEASE_OK;
 }
@@ -94,7 +94,6 @@ static void start(void *self, struct ceasei_h2_call *take_call)
     if (cease_group_go(h->conn.group, stream_task, r) != CEASE_OK) {
         ceasei_add(&h->run->server->busy_total, 1, RELAXED);
         ceasei_h2_call_close(take_call, NGHTTP2_REFUSED_STREAM);
-        free(r);
         count_running(h, false);
     }
 }
@@ -103,15 +102,24 @@ static const struct ceasei_h2_owner owner = {.start = start, .call_size = sizeof
 
 /* ---- the connection ---- */
 
-/* When the next read is to be given up: an idle connection has a limit, one with streams is looked at
- * again. */
-static cease_time read_limit(struct h2_server *h, bool *ret_idle)
+/* What the end of a wait for input means. */
+enum limit { LIMIT_LOOK_AGAIN, LIMIT_TRIM, LIMIT_IDLE };
+
+/* When the next read is to be given up: an idle connection keeps its memory for a second and then waits for
+ * the rest of its time, one with streams is looked at again. */
+static cease_time read_limit(struct h2_server *h, enum limit *ret_limit)
 {
+    cease_dur wait = h->run->server->opts.idle_timeout;
     ceasei_h2_conn_lock(&h->conn);
-    *ret_idle = h->conn.calls == 0;
-    cease_time since = *ret_idle ? h->conn.idle_since : cease_now();
+    bool idle = h->conn.calls == 0;
+    bool keeps = h->conn.ses.memory.kept > 0;
+    cease_time since = idle ? h->conn.idle_since : cease_now();
     ceasei_h2_conn_unlock(&h->conn);
-    return cease_time_add(since, h->run->server->opts.idle_timeout);
+    *ret_limit = !idle ? LIMIT_LOOK_AGAIN : keeps ? LIMIT_TRIM : LIMIT_IDLE;
+    if (idle && keeps && wait.ns > cease_sec(KEEP_S).ns) {
+        wait = cease_sec(KEEP_S);
+    }
+    return cease_time_add(since, wait);
 }
 
 /* Reads until the connection ends, or the server stops (CEASE_OK), or nothing happens. */
@@ -121,13 +129,16 @@ static cease_error read_while_open(struct h2_server *h)
     cease_ctx *both = cease_with_merge(h->conn.reading, h->run->idle, &stop);
     cease_error e = CEASE_OK;
     while (e == CEASE_OK) {
-        bool idle = false;
+        enum limit limit;
         cease_canceler *late;
-        cease_ctx *ctx = cease_with_deadline(both, read_limit(h, &idle), &late);
+        cease_ctx *ctx = cease_with_deadline(both, read_limit(h, &limit), &late);
         e = ceasei_h2_conn_read(ctx, &h->conn);
         cease_end(late);
-        if (e == CEASE_EDEADLINE && !idle && cease_err(both) == CEASE_OK) {
-            e = CEASE_OK; /* streams are open: their own limits end them */
+        if (e == CEASE_EDEADLINE && limit != LIMIT_IDLE && cease_err(both) == CEASE_OK) {
+            if (limit == LIMIT_TRIM) {
+                ceasei_h2_conn_trim(&h->conn);
+            }
+            e = CEASE_OK; /* open streams have limits of their own */
         }
     }
     bool stopping = cease_done(h->run->idle) && !cease_done(h->conn.reading);

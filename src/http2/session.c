@@ -35,10 +35,12 @@ static void tell(struct ceasei_h2_stream *s, enum ceasei_h2_event event)
 
 static struct ceasei_h2_stream *stream_new(struct ceasei_h2_session *ses, int32_t id)
 {
-    struct ceasei_h2_stream *s = malloc(sizeof *s);
+    struct ceasei_h2_stream *s =
+        ceasei_h2_memory_take(&ses->memory, sizeof *s + ses->opts.user_size);
     if (!s) {
         return NULL;
     }
+    memset(s->user_room, 0, ses->opts.user_size);
     memset(s, 0, offsetof(struct ceasei_h2_stream, text));
     ceasei_h2_block_init(&s->head, s->text, sizeof s->text, s->fields, CEASEI_H2_INLINE_FIELDS);
     ceasei_h2_block_init(&s->trailers, NULL, 0, NULL, 0);
@@ -62,7 +64,7 @@ void ceasei_h2_stream_unref(struct ceasei_h2_stream *s)
     ceasei_h2_drop_input(s);
     ceasei_h2_block_deinit(&s->head);
     ceasei_h2_block_deinit(&s->trailers);
-    free(s);
+    ceasei_h2_memory_give(&s->session->memory, s);
 }
 
 /* The session lets go of a stream. */
@@ -544,16 +546,20 @@ bool ceasei_h2_init(struct ceasei_h2_session *ses, const struct ceasei_h2_opts *
     ses->noise_left = (int64_t)CEASEI_H2_NOISE_BURST * THOUSAND;
     nghttp2_option *o = make_options();
     nghttp2_session_callbacks *c = make_callbacks();
+    nghttp2_mem mem = ceasei_h2_memory_for_nghttp2(&ses->memory);
     int r = NGHTTP2_ERR_NOMEM;
     if (o && c) {
-        r = opts->server ? nghttp2_session_server_new2(&ses->ng, c, ses, o)
-                         : nghttp2_session_client_new2(&ses->ng, c, ses, o);
+        r = opts->server ? nghttp2_session_server_new3(&ses->ng, c, ses, o, &mem)
+                         : nghttp2_session_client_new3(&ses->ng, c, ses, o, &mem);
     }
     nghttp2_option_del(o);
     nghttp2_session_callbacks_del(c);
     if (r == 0 && !settings(ses)) {
         nghttp2_session_del(ses->ng);
         r = NGHTTP2_ERR_NOMEM;
+    }
+    if (r != 0) {
+        ceasei_h2_memory_trim(&ses->memory);
     }
     return r == 0;
 }
@@ -570,6 +576,7 @@ void ceasei_h2_deinit(struct ceasei_h2_session *ses)
 {
     nghttp2_session_del(ses->ng);
     ses->ng = NULL;
+    ceasei_h2_memory_trim(&ses->memory);
 }
 
 const char *ceasei_h2_code_name(uint32_t code)

@@ -13,6 +13,7 @@
 #define CEASE_HTTP2_SESSION_H
 
 #include "http2/block.h"
+#include "http2/memory.h"
 
 #include <cease/error.h>
 #include <cease/time.h>
@@ -48,7 +49,6 @@ enum {
     CEASEI_H2_OUT_HIGH = 32 * 1024,
     /* A larger input buffer is given back when it is empty. */
     CEASEI_H2_KEEP = 16 * 1024,
-    /* With these a stream fits the smallest and fastest bins of the allocator (1,032 bytes). */
     CEASEI_H2_INLINE_TEXT = 384,
     CEASEI_H2_INLINE_FIELDS = 16,
 };
@@ -60,6 +60,7 @@ struct ceasei_h2_opts {
     uint32_t connection_window; /* of all bodies together */
     uint32_t head_max;          /* names, values and 32 bytes for each (RFC 9113, 6.5.2) */
     uint32_t field_max;
+    size_t user_size; /* of what its user keeps in a stream (user_room) */
 };
 
 struct ceasei_h2_stream {
@@ -91,9 +92,8 @@ struct ceasei_h2_stream {
 
     char text[CEASEI_H2_INLINE_TEXT];
     struct ceasei_h2_field fields[CEASEI_H2_INLINE_FIELDS];
+    void *user_room[]; /* zero at first */
 };
-
-_Static_assert(sizeof(struct ceasei_h2_stream) <= 1032, "see CEASEI_H2_INLINE_TEXT");
 
 /* What is given to be sent. */
 struct ceasei_h2_piece {
@@ -116,6 +116,7 @@ typedef void ceasei_h2_event_fn(void *arg, struct ceasei_h2_stream *s, enum ceas
 
 struct ceasei_h2_session {
     nghttp2_session *ng;
+    struct ceasei_h2_memory memory; /* nghttp2's, and the streams' */
     struct ceasei_h2_opts opts;
     ceasei_h2_event_fn *on_event;
     void *arg;

@@ -33,10 +33,14 @@ struct stream {
 
 /* ---- the request ---- */
 
-static bool is(const struct ceasei_h2_block *b, const struct ceasei_h2_field *f, const char *name)
+/* Most names are told apart by their size. */
+static inline bool is(const struct ceasei_h2_block *b, const struct ceasei_h2_field *f,
+                      const char *name, size_t size)
 {
-    return strcmp(b->text + f->name, name) == 0;
+    return f->name_size == size && memcmp(b->text + f->name, name, size) == 0;
 }
+
+#define IS(f, quoted) is(b, (f), (quoted), sizeof(quoted) - 1)
 
 static void set_target(struct ceasei_http_head *h, const struct ceasei_h2_block *b,
                        const struct ceasei_h2_field *f)
@@ -75,24 +79,24 @@ static void set_length(struct ceasei_http_head *h, const char *text)
 static void take_field(struct stream *s, struct ceasei_h2_block *b, const struct ceasei_h2_field *f)
 {
     struct ceasei_http_head *h = &s->head;
-    if (is(b, f, ":method")) {
+    if (IS(f, ":method")) {
         h->method = f->value;
         h->method_size = f->value_size;
-    } else if (is(b, f, ":path")) {
+    } else if (IS(f, ":path")) {
         set_target(h, b, f);
-    } else if (is(b, f, ":authority")) {
+    } else if (IS(f, ":authority")) {
         h->host = true;
         h->authority = f->value;
         h->authority_size = f->value_size;
         memcpy(b->text + f->name, "host", sizeof "host"); /* in place of the longer name */
         add_field(h, f->name, 4, f);
     } else if (b->text[f->name] != ':') {
-        if (is(b, f, "host") && h->host) {
+        if (IS(f, "host") && h->host) {
             return; /* :authority has said it */
         }
-        if (is(b, f, "content-length")) {
+        if (IS(f, "content-length")) {
             set_length(h, b->text + f->value);
-        } else if (is(b, f, "expect")) {
+        } else if (IS(f, "expect")) {
             h->expect = strcmp(b->text + f->value, "100-continue") == 0;
         }
         add_field(h, f->name, f->name_size, f);

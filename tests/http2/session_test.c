@@ -627,3 +627,57 @@ TEST(session_going_refusesNewStreamsInTwoSteps)
     CHECK_EQ(r.heads, 2);
     end(&r, &w);
 }
+
+/* ---- memory ---- */
+
+TEST(memory_given_isTakenAgainUpToItsMost)
+{
+    static const size_t sizes[] = {0, 1, 47, 48, 49, 1000, 1472, 1473, 5000, 300000};
+    enum { BLOCKS = 400, SIZE = 1000 };
+    struct ceasei_h2_memory m = {0};
+    void *blocks[BLOCKS];
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        void *block = ceasei_h2_memory_take(&m, sizes[i]);
+        CHECK(block != NULL);
+        CHECK_EQ((uintptr_t)block % 16, 0);
+        memset(block, 'm', sizes[i]);
+        ceasei_h2_memory_give(&m, block);
+    }
+    CHECK(ceasei_h2_memory_take(&m, SIZE_MAX) == NULL);
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = ceasei_h2_memory_take(&m, SIZE);
+        memset(blocks[i], i & 255, SIZE);
+    }
+    for (int i = 0; i < BLOCKS; i++) { /* none is in another */
+        CHECK_EQ(((unsigned char *)blocks[i])[0], i & 255);
+        CHECK_EQ(((unsigned char *)blocks[i])[SIZE - 1], i & 255);
+        ceasei_h2_memory_give(&m, blocks[i]);
+    }
+    CHECK(m.kept <= CEASEI_H2_MEMORY_KEPT_MAX);
+    ceasei_h2_memory_give(&m, NULL);
+    ceasei_h2_memory_trim(&m);
+    CHECK_EQ(m.kept, 0);
+}
+
+TEST(memory_asNghttp2WantsIt_growsAndIsZeroed)
+{
+    struct ceasei_h2_memory m = {0};
+    nghttp2_mem mem = ceasei_h2_memory_for_nghttp2(&m);
+    CHECK(mem.calloc(SIZE_MAX / 2, 3, mem.mem_user_data) == NULL);
+    char *p = mem.realloc(NULL, 10, mem.mem_user_data);
+    CHECK(p != NULL);
+    memcpy(p, "0123456789", 10);
+    for (size_t size = 11; size < 5000; size = size * 3 / 2) {
+        p = mem.realloc(p, size, mem.mem_user_data);
+        CHECK_EQ(memcmp(p, "0123456789", 10), 0);
+        memset(p + 10, 'x', size - 10);
+    }
+    mem.free(p, mem.mem_user_data);
+    p = mem.calloc(10, 6, mem.mem_user_data);
+    for (int i = 0; i < 60; i++) {
+        CHECK_EQ(p[i], 0);
+    }
+    mem.free(p, mem.mem_user_data);
+    mem.free(NULL, mem.mem_user_data);
+    ceasei_h2_memory_trim(&m);
+}
