@@ -508,6 +508,12 @@ typedef struct cease_http_call {
     bool (*body_rewind)(void *arg); /* begin that body again; NULL, or false: it cannot be */
     void *body_arg;                 /* of both */
     uint64_t body_length; /* exactly so much will come from body_read; 0: unknown, sent in chunks */
+    /* Ask before the body is sent (Expect: 100-continue), and wait for an answer for up to a second: a
+     * server that refuses by the head alone then never gets it. HTTP/1.1 only. */
+    bool expect_continue;
+    char *
+        why; /* what is known of an error besides its code, TLS's words say; "": nothing. NULL: no matter */
+    size_t why_size;
 } cease_http_call;
 
 /* A response. Zero-initialised is valid and empty. */

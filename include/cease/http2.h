@@ -59,8 +59,10 @@ typedef struct cease_http2_opts {
     /* a client's */
     const cease_http_tls *tls; /* cease_http2_dial: cease_https(); NULL: without TLS */
     void *tls_arg;             /* for tls->open, which is to offer "h2"; borrowed while it dials */
-    bool no_trace;             /* do not send traceparent and tracestate */
-    bool no_baggage;           /* do not send baggage */
+    char *why; /* gets TLS's words for a dial that failed; "": none. NULL: no matter */
+    size_t why_size;
+    bool no_trace;   /* do not send traceparent and tracestate */
+    bool no_baggage; /* do not send baggage */
 } cease_http2_opts;
 
 /* Teaches a server HTTP/2. opts may be NULL, and is copied.

@@ -61,7 +61,8 @@ typedef struct cease_http_answer
  * needs no TLS library itself. The functions behave as those of cease/tls.h. */
 typedef struct cease_http_tls {
     size_t size; /* sizeof(cease_http_tls) */
-    /* Puts TLS on a connection, which is consumed, also on failure, and verifies the peer as `host`. */
+    /* Puts TLS on a connection, which is consumed, also on failure, and verifies the peer as `host`. With
+     * an error there may be a session all the same, of which only `why` and `close` are asked then. */
     cease_error (*open)(cease_ctx *ctx, void *arg, cease_conn *take_conn, const char *host,
                         void **ret_session);
     cease_error (*read)(cease_ctx *ctx, void *session, void *buf, size_t size, size_t *ret_count);
@@ -78,6 +79,8 @@ typedef struct cease_http_tls {
     /* The subject of the certificate that the peer has proved to have, valid as long as the session; NULL:
      * it has shown none. Optional. */
     const char *(*subject)(void *session);
+    /* What has gone wrong, in words; "": nothing. Optional. */
+    const char *(*why)(void *session);
 } cease_http_tls;
 
 /* redirect_max for a client that follows none. */

@@ -22,7 +22,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { INTERIM_MAX = 16 };
+enum { INTERIM_MAX = 16, CONTINUE_S = 1 };
 
 struct cease_http_answer *ceasei_answer_new(uint32_t head_max)
 {
@@ -149,11 +149,30 @@ static void make_texts(struct cease_http_answer *a)
     a->in[a->head.reason + a->head.reason_size] = '\0'; /* over the CR */
 }
 
+/* RFC 9110, 10.1.1: a server may know nothing of the question, so its answer is not waited for long. */
+cease_error ceasei_answer_await_continue(cease_ctx *ctx, struct cease_http_answer *a, bool *ret_go)
+{
+    cease_canceler *stop;
+    cease_ctx *limited = cease_with_timeout(ctx, cease_sec(CONTINUE_S), &stop);
+    cease_error e;
+    int interim = 0;
+    do {
+        e = read_one_head(limited, a);
+    } while (e == CEASE_OK && a->head.status > 100 && a->head.status < 200 &&
+             ++interim <= INTERIM_MAX);
+    bool late = e == CEASE_EDEADLINE && cease_err(ctx) == CEASE_OK;
+    cease_end(stop);
+    *ret_go = late || (e == CEASE_OK && a->head.status < 200);
+    a->head_read = e == CEASE_OK && a->head.status >= 200;
+    return late ? CEASE_OK : e;
+}
+
 cease_error ceasei_answer_read_head(cease_ctx *ctx, struct cease_http_answer *a, bool head_only)
 {
     a->head_only = head_only;
     for (int interim = 0; interim <= INTERIM_MAX; interim++) {
-        cease_error e = read_one_head(ctx, a);
+        cease_error e = a->head_read ? CEASE_OK : read_one_head(ctx, a);
+        a->head_read = false;
         if (e != CEASE_OK) {
             return e;
         }

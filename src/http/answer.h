@@ -42,6 +42,7 @@ struct cease_http_answer {
     bool ended;        /* the whole body was read from the connection */
     bool reusable;     /* once both bodies are through */
     bool unsent;       /* the request did not go out whole */
+    bool head_read;    /* the final head came before the body was to be sent */
     cease_error error; /* what ended the body before its time */
     uint64_t left;     /* of LENGTH */
     uint64_t total;    /* decoded, handed out */
@@ -64,6 +65,8 @@ struct cease_http_answer *ceasei_answer_new(uint32_t head_max);
 void ceasei_answer_reset(struct cease_http_answer *a);
 void ceasei_answer_free(struct cease_http_answer *a);
 
+/* Waits, for a second at most, until the server says that the body is welcome, or not: *ret_go. */
+cease_error ceasei_answer_await_continue(cease_ctx *ctx, struct cease_http_answer *a, bool *ret_go);
 /* Reads heads until one is final, and finds out how its body ends. */
 cease_error ceasei_answer_read_head(cease_ctx *ctx, struct cease_http_answer *a, bool head_only);
 /* From here on the body is unpacked, if it is packed. */

@@ -100,6 +100,13 @@ bool ceasei_call_has(const struct ceasei_call *c, const char *name)
     return false;
 }
 
+bool ceasei_call_asks(const struct ceasei_call *c)
+{
+    const cease_http_call *call = c->call;
+    return call->expect_continue && !c->dropped &&
+           (call->body_read || (call->body && call->body_size > 0));
+}
+
 /* The time that is left, for the server. False: nothing to say. */
 static bool time_left(cease_ctx *ctx, const struct ceasei_call *c, int64_t *ret_ms)
 {
@@ -180,6 +187,9 @@ cease_error ceasei_call_head(cease_ctx *ctx, const struct ceasei_call *c, struct
         ceasei_text_put(t, "\r\n");
     }
     add_framing(c, t);
+    if (ceasei_call_asks(c)) {
+        ceasei_text_put(t, "Expect: 100-continue\r\n");
+    }
     if (c->gzip) {
         ceasei_text_put(t, "Accept-Encoding: gzip\r\n");
     }

@@ -38,6 +38,8 @@ const char *ceasei_call_port(const struct ceasei_call *c);
 
 /* Adds the head of the request. */
 cease_error ceasei_call_head(cease_ctx *ctx, const struct ceasei_call *c, struct ceasei_text *t);
+/* Whether it asks before its body is sent. */
+bool ceasei_call_asks(const struct ceasei_call *c);
 /* Whether the caller has given a field of that name. */
 bool ceasei_call_has(const struct ceasei_call *c, const char *name);
 

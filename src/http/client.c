@@ -16,8 +16,31 @@
 
 #include "base/atomic.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* What is known of an error, to who has asked for it. */
+static void say_why(const cease_http_call *call, const char *why)
+{
+    if (call->why && call->why_size > 0) {
+        snprintf(call->why, call->why_size, "%s", why);
+    }
+}
+
+/* The head is out: the body follows if it is welcome. */
+static cease_error send_if_welcome(cease_ctx *ctx, const struct ceasei_call *c,
+                                   struct cease_http_answer *a)
+{
+    bool go = false;
+    bool sent = false;
+    cease_error e = ceasei_answer_await_continue(ctx, a, &go);
+    if (e == CEASE_OK && go) {
+        return ceasei_upload_start(ctx, a, c->call, "", 0, &sent);
+    }
+    a->unsent = true; /* what was promised does not come: the connection is of no more use */
+    return e;
+}
 
 /* One attempt over a->link. *ret_sent: a byte of the request may have arrived. */
 static cease_error attempt(cease_ctx *ctx, const struct ceasei_call *c, struct cease_http_answer *a,
@@ -31,9 +54,13 @@ static cease_error attempt(cease_ctx *ctx, const struct ceasei_call *c, struct c
         ceasei_text_deinit(&head);
         return e;
     }
-    cease_error written = ceasei_upload_start(ctx, a, c->dropped ? &no_body : c->call, head.data,
-                                              head.size, ret_sent);
+    bool asks = ceasei_call_asks(c);
+    cease_error written = ceasei_upload_start(ctx, a, asks || c->dropped ? &no_body : c->call,
+                                              head.data, head.size, ret_sent);
     ceasei_text_deinit(&head);
+    if (asks && written == CEASE_OK) {
+        written = send_if_welcome(ctx, c, a);
+    }
     e = cease_err(ctx);
     if (e == CEASE_OK && a->error == CEASE_OK && written != CEASE_ENOMEM) {
         e = ceasei_answer_read_head(ctx, a, strcmp(c->method, "HEAD") == 0);
@@ -84,12 +111,16 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
                             struct cease_http_answer *a)
 {
     struct ceasei_target target = ceasei_call_target(c);
+    char why[CEASEI_WHY_SIZE] = "";
+    target.why = why;
+    say_why(c->call, "");
     for (bool again = false;; again = true) {
         bool sent = false;
         cease_error e = client ? ceasei_pool_get(ctx, &client->pool, &target, &a->link)
                                : ceasei_link_dial(ctx, &target, NULL, NULL, &a->link);
         if (e != CEASE_OK) {
             a->link = NULL;
+            say_why(c->call, why);
             return e;
         }
         bool reused = a->link->used++ > 0;
@@ -104,6 +135,7 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
         bool mine = a->error != CEASE_OK || ceasei_upload_error(a) != CEASE_OK ||
                     e == CEASE_EINVAL || e == CEASE_ENOMEM;
         if (again || !reused || a->begun || mine || !safe || !is_time_left(ctx, c->call)) {
+            say_why(c->call, ceasei_link_why(a->link));
             return e;
         }
         ceasei_upload_stop(a); /* before its body is begun again */

@@ -10,6 +10,7 @@
 #include "http/parse.h"
 #include "http/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,12 @@ cease_error ceasei_link_write(cease_ctx *ctx, struct ceasei_link *l, const struc
         }
     }
     return CEASE_OK;
+}
+
+const char *ceasei_link_why(const struct ceasei_link *l)
+{
+    const char *why = l->session && l->tls->why ? l->tls->why(l->session) : NULL;
+    return why ? why : "";
 }
 
 bool ceasei_link_is_quiet(const struct ceasei_link *l)
@@ -122,7 +129,11 @@ static cease_error add_tls(cease_ctx *ctx, struct ceasei_link *l, const struct c
     host[t->host_size] = '\0';
     cease_conn_ref(l->conn); /* the session closes its own share */
     cease_error e = l->tls->open(ctx, tls_arg, l->conn, host, &l->session);
-    if (e != CEASE_OK) {
+    if (e != CEASE_OK && l->session) {
+        if (t->why) {
+            snprintf(t->why, CEASEI_WHY_SIZE, "%s", ceasei_link_why(l));
+        }
+        l->tls->close(l->session);
         l->session = NULL;
     }
     return e;

@@ -130,7 +130,10 @@ static bool open_session(struct ceasei_http_connection *c)
     cease_error e = run->tls->open(ctx, run->tls_arg, cease_conn_ref(c->conn), NULL, &c->session);
     cease_end(stop);
     if (e != CEASE_OK) {
-        c->session = NULL;
+        if (c->session) {
+            run->tls->close(c->session);
+            c->session = NULL;
+        }
         ceasei_add(&run->server->bad_total, 1, RELAXED);
     }
     return e == CEASE_OK;

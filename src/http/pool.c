@@ -22,6 +22,7 @@
  */
 #include "http/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ enum state { BUSY, ARMING, IDLE, TAKEN, FIRED, ABANDONED };
 struct result {
     struct ceasei_link *link; /* BUSY; NULL: see error */
     cease_error error;
+    char why[CEASEI_WHY_SIZE]; /* of the error */
 };
 
 /* A call in the queue, on its stack. */
@@ -39,6 +41,7 @@ struct waiter {
     cease_chan *chan;   /* gets one struct result, after `queued` has become false */
     struct dial *dial;  /* that runs for it; NULL: none */
     struct dial *spare; /* to be started for it */
+    char *why;          /* of its target */
     bool queued;
 };
 
@@ -47,7 +50,7 @@ struct dial {
     struct ceasei_origin *origin;
     struct waiter *waiter; /* under lock; NULL: has been served, or has left */
     struct ceasei_target target;
-    char *text; /* what the target points into */
+    char why[CEASEI_WHY_SIZE]; /* the target's */
 };
 
 struct ceasei_origin {
@@ -209,9 +212,10 @@ static cease_chan *dequeue(struct ceasei_pool *p, struct ceasei_origin *o, struc
     return cease_chan_ref(w->chan);
 }
 
-static void send(cease_chan *take_chan, struct ceasei_link *link, cease_error e)
+static void send(cease_chan *take_chan, struct ceasei_link *link, cease_error e, const char *why)
 {
-    const struct result r = {link, e};
+    struct result r = {link, e, ""};
+    snprintf(r.why, sizeof r.why, "%s", why);
     cease_chan_try_send(take_chan, &r); /* there is room for the one */
     cease_chan_unref(take_chan);
 }
@@ -265,7 +269,7 @@ static void finish(struct dial *d, struct ceasei_link *link, cease_error e)
     }
     ceasei_unlock(&p->lock);
     if (chan) {
-        send(chan, link, e);
+        send(chan, link, e, d->why);
     } else if (link) {
         ceasei_pool_put(link);
     }
@@ -318,6 +322,7 @@ static struct dial *dial_new(struct ceasei_pool *p, struct ceasei_origin *o,
     if (d) {
         char *text = (char *)(d + 1);
         *d = (struct dial){.pool = p, .origin = o, .target = *t};
+        d->target.why = d->why;
         d->target.host = copy(&text, t->host, t->host_size);
         d->target.authority = copy(&text, t->authority, t->authority_size);
         d->target.address = copy(&text, t->address, address);
@@ -523,7 +528,7 @@ void ceasei_pool_put(struct ceasei_link *take_link)
     }
     ceasei_unlock(&p->lock);
     if (chan) {
-        send(chan, take_link, CEASE_OK);
+        send(chan, take_link, CEASE_OK, "");
     } else if (close) {
         ceasei_link_close(take_link);
     } else {
@@ -571,7 +576,7 @@ static bool enqueue(struct ceasei_pool *p, struct ceasei_origin *o, struct waite
 static cease_error await(cease_ctx *ctx, struct ceasei_pool *p, struct ceasei_origin *o,
                          struct waiter *w, struct ceasei_link **ret_link)
 {
-    struct result r = {NULL, CEASE_OK};
+    struct result r = {NULL, CEASE_OK, ""};
     cease_error e = cease_chan_recv(ctx, w->chan, &r);
     if (e != CEASE_OK) {
         ceasei_lock(&p->lock);
@@ -589,6 +594,9 @@ static cease_error await(cease_ctx *ctx, struct ceasei_pool *p, struct ceasei_or
         return e;
     }
     *ret_link = r.link;
+    if (w->why) {
+        memcpy(w->why, r.why, sizeof r.why);
+    }
     return r.link ? CEASE_OK : r.error;
 }
 
@@ -598,7 +606,8 @@ static cease_error get_slowly(cease_ctx *ctx, struct ceasei_pool *p, const struc
                               struct ceasei_origin *o, struct ceasei_link **ret_link)
 {
     struct waiter w = {.chan = cease_chan_new(sizeof(struct result), 1),
-                       .spare = dial_new(p, o, t)};
+                       .spare = dial_new(p, o, t),
+                       .why = t->why};
     cease_error e = w.chan && w.spare ? CEASE_OK : CEASE_ENOMEM;
     if (e == CEASE_OK && enqueue(p, o, &w)) {
         e = await(ctx, p, o, &w, ret_link);

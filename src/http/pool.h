@@ -13,6 +13,8 @@
 
 struct ceasei_origin;
 
+enum { CEASEI_WHY_SIZE = 192 }; /* bytes of words for an error */
+
 /* One connection, plain or with TLS. Used by one exchange at a time; what is marked so is under the
  * pool's lock. */
 struct ceasei_link {
@@ -33,6 +35,8 @@ cease_error ceasei_link_read(cease_ctx *ctx, struct ceasei_link *l, void *buf, s
                              size_t *ret_count);
 cease_error ceasei_link_write(cease_ctx *ctx, struct ceasei_link *l, const struct iovec *iov,
                               int count, size_t *ret_count);
+/* What is known of its last error; "": nothing. */
+const char *ceasei_link_why(const struct ceasei_link *l);
 /* Whether nothing has come that was not read. */
 bool ceasei_link_is_quiet(const struct ceasei_link *l);
 /* Whether one task may read while another writes. */
@@ -48,6 +52,8 @@ struct ceasei_target {
     const char *address;    /* what to dial; of the proxy, when there is one */
     bool tunnel;            /* ask the proxy at `address` for a connection to the authority */
     const char *proxy_auth; /* a whole header line for CONNECT, or "" */
+    char *
+        why; /* gets what is known of a failed dial: CEASEI_WHY_SIZE bytes, "" at first; NULL: nobody asks */
 };
 
 struct ceasei_pool {

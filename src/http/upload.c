@@ -161,7 +161,9 @@ cease_error ceasei_upload_start(cease_ctx *ctx, struct cease_http_answer *a,
                                  .length = call->body_length,
                                  .state = RUNNING};
     cease_error e;
-    if (body_size <= AT_ONCE || !duplex) {
+    if (head_size + body_size == 0) {
+        e = CEASE_OK; /* the head is out already, and the body is a function's */
+    } else if (body_size <= AT_ONCE || !duplex) {
         e = ceasei_link_write(ctx, a->link, iov, count, &n);
     } else {
         e = cease_err(ctx);

@@ -14,6 +14,7 @@
 #include "http2/fields.h"
 #include "http2/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -160,6 +161,13 @@ static bool host_of(const char *address, char ret[HOST_MAX])
     return true;
 }
 
+static void say_why(const cease_http2_opts *opts, const char *why)
+{
+    if (opts->why && opts->why_size > 0) {
+        snprintf(opts->why, opts->why_size, "%s", why);
+    }
+}
+
 static cease_error dial_tls(cease_ctx *ctx, const char *address, const cease_http2_opts *opts,
                             cease_http2_client **ret_client)
 {
@@ -174,7 +182,11 @@ static cease_error dial_tls(cease_ctx *ctx, const char *address, const cease_htt
     if (e == CEASE_OK) {
         e = tls->open(ctx, opts->tls_arg, conn, host, &session);
     }
+    say_why(opts, e != CEASE_OK && session && tls->why ? tls->why(session) : "");
     if (e != CEASE_OK) {
+        if (session) {
+            tls->close(session);
+        }
         return e;
     }
     const char *agreed = tls->alpn ? tls->alpn(session) : NULL;

@@ -9,13 +9,13 @@ static cease_error begin(cease_ctx *ctx, cease_tls *tls, void **ret_session)
     if (!tls) {
         return CEASE_ENOMEM;
     }
-    cease_error e = cease_tls_handshake(ctx, tls);
-    if (e != CEASE_OK) {
-        cease_tls_close(tls);
-        return e;
-    }
     *ret_session = tls;
-    return CEASE_OK;
+    return cease_tls_handshake(ctx, tls);
+}
+
+static const char *why_of(void *session)
+{
+    return cease_tls_why((const cease_tls *)session);
 }
 
 static cease_error open_client(cease_ctx *ctx, void *arg, cease_conn *take_conn, const char *host,
@@ -78,7 +78,8 @@ const cease_http_tls *cease_https(void)
                                          .close = close_session,
                                          .duplex = true,
                                          .alpn = agreed_protocol,
-                                         .subject = subject_of};
+                                         .subject = subject_of,
+                                         .why = why_of};
     return &table;
 }
 
@@ -93,6 +94,7 @@ const cease_http_tls *cease_https_server(void)
                                          .duplex = true,
                                          .shutdown = shut_session,
                                          .alpn = agreed_protocol,
-                                         .subject = subject_of};
+                                         .subject = subject_of,
+                                         .why = why_of};
     return &table;
 }

@@ -481,6 +481,127 @@ TEST(body_thatFails_endsTheRequestWithItsError)
     rig_stop(&rig);
 }
 
+/* ---- 100 Continue ---- */
+
+static int bodies; /* atomic: how often a body was asked for */
+
+static cease_error read_four(cease_ctx *ctx, void *arg, void *buf, size_t size, size_t *ret_size)
+{
+    (void)ctx;
+    (void)size;
+    if ((*(int *)arg)++ > 0) {
+        return CEASE_EOF;
+    }
+    __atomic_add_fetch(&bodies, 1, __ATOMIC_SEQ_CST);
+    memcpy(buf, "four", *ret_size = 4);
+    return CEASE_OK;
+}
+
+/* Reads until `end`; false: the client has gone. */
+static bool hear_until(cease_ctx *ctx, cease_conn *c, const char *end)
+{
+    char text[4096] = "";
+    size_t size = 0;
+    while (!strstr(text, end)) {
+        size_t n = 0;
+        if (cease_conn_read(ctx, c, text + size, 1, &n) != CEASE_OK) {
+            return false;
+        }
+        text[size += n] = '\0';
+    }
+    return true;
+}
+
+/* Says p->arg (NULL: nothing) to each head that asks, then takes a body of "four" and answers. */
+static void welcome(cease_ctx *ctx, struct play *p, cease_conn *c, int index)
+{
+    (void)index;
+    while (hear_until(ctx, c, "\r\nExpect: 100-continue\r\n") && hear_until(ctx, c, "\r\n\r\n")) {
+        if (p->arg) {
+            play_say(ctx, c, p->arg);
+        }
+        if (hear_until(ctx, c, "four")) {
+            play_say(ctx, c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    }
+}
+
+/* Asks before a body of memory, then of a function, is sent; the status of both. */
+static void check_asks(const char *says, int want, int want_bodies)
+{
+    cease_http_reply reply = {0};
+    int at = 0;
+    __atomic_store_n(&bodies, 0, __ATOMIC_SEQ_CST);
+    play_start(&server, welcome, (void *)(uintptr_t)says);
+    cease_http_client *c = client_new();
+    cease_http_call call = {.size = sizeof call,
+                            .url = server.url,
+                            .body = "four",
+                            .body_size = 4,
+                            .expect_continue = true};
+    CHECK_OK(cease_http_client_do(root(), c, &call, &reply));
+    CHECK_EQ(reply.status, want);
+    cease_http_reply_deinit(&reply);
+    CHECK_EQ(counts_of(c).idle, want_bodies); /* half a request ends its connection */
+    call.body = NULL;
+    call.body_read = read_four;
+    call.body_arg = &at;
+    call.body_length = 4;
+    CHECK_OK(cease_http_client_do(root(), c, &call, &reply));
+    CHECK_EQ(reply.status, want);
+    cease_http_reply_deinit(&reply);
+    CHECK_EQ(loaded(&bodies), want_bodies);
+    cease_http_client_free(c);
+    play_stop(&server);
+}
+
+TEST(expect_body_isSentWhenItIsWelcomeOrNobodyAnswers)
+{
+    check_asks("HTTP/1.1 100 Continue\r\n\r\n", 200, 1);
+    check_asks("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", 200, 1);
+    check_asks(NULL, 200, 1);
+}
+
+TEST(expect_refusedByTheHead_neverSendsTheBody)
+{
+    check_asks("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, 0);
+    check_asks("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno", 417, 0);
+}
+
+static void goes_when_asked(cease_ctx *ctx, struct play *p, cease_conn *c, int index)
+{
+    (void)p;
+    (void)index;
+    hear_until(ctx, c, "\r\n\r\n");
+}
+
+TEST(expect_serverOrContextEnds_isThatError)
+{
+    cease_http_reply reply = {0};
+    cease_canceler *stop;
+    play_start(&server, goes_when_asked, NULL);
+    cease_http_client *c = client_new();
+    const cease_http_call call = {.size = sizeof call,
+                                  .url = server.url,
+                                  .body = "four",
+                                  .body_size = 4,
+                                  .expect_continue = true};
+    cease_error e = cease_http_client_do(root(), c, &call, &reply);
+    CHECK(e == CEASE_EPROTO || e == CEASE_ECONNRESET);
+    play_stop(&server);
+    play_start(&server, welcome, NULL);
+    const cease_http_call again = {.size = sizeof call,
+                                   .url = server.url,
+                                   .body = "four",
+                                   .body_size = 4,
+                                   .expect_continue = true};
+    cease_ctx *ctx = cease_with_timeout(root(), cease_ms(20), &stop);
+    CHECK_ERR(cease_http_client_do(ctx, c, &again, &reply), CEASE_EDEADLINE);
+    cease_end(stop);
+    cease_http_client_free(c);
+    play_stop(&server);
+}
+
 /* Never ends by itself. */
 static cease_error read_forever(cease_ctx *ctx, void *arg, void *buf, size_t size,
                                 size_t *ret_count)

@@ -137,20 +137,39 @@ TEST(calls_overTls_useOneConnection)
     server_stop(&server);
 }
 
+static void check_refused(cease_http_client *c, const char *url, const char *want)
+{
+    char why[100] = "before";
+    char small[5];
+    cease_http_reply reply = {0};
+    cease_http_call call = {.size = sizeof call,
+                            .url = url,
+                            .address = server.address,
+                            .why = why,
+                            .why_size = sizeof why};
+    CHECK_ERR(cease_http_client_do(root(), c, &call, &reply), CEASE_ETLS);
+    CHECK(strstr(why, want) != NULL);
+    call.why = small;
+    call.why_size = sizeof small;
+    CHECK_ERR(cease_http_client_do(root(), c, &call, &reply), CEASE_ETLS);
+    CHECK_EQ(strlen(small), 4);
+    call.why = NULL;
+    CHECK_ERR(cease_http_client_do(root(), c, &call, &reply), CEASE_ETLS);
+}
+
 TEST(certificate_ofSomebodyElseOrNobody_isRefused)
 {
     char url[200];
-    cease_http_reply reply = {0};
     server_start(&server, ok);
     const cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = cert_file};
     cease_tls_config *trust = cease_tls_client_new(&opts);
     cease_tls_config *nobody = cease_tls_client_new(NULL);
     snprintf(url, sizeof url, "https://127.0.0.1%s", strrchr(server.url, ':'));
     cease_http_client *c = client_new(trust);
-    CHECK_ERR(get(c, url, &reply), CEASE_ETLS); /* another name */
+    check_refused(c, url, "mismatch: it is for localhost");
     cease_http_client_free(c);
     c = client_new(nobody);
-    CHECK_ERR(get(c, server.url, &reply), CEASE_ETLS); /* not trusted */
+    check_refused(c, server.url, "certificate: self");
     cease_http_client_free(c);
     CHECK_EQ(__atomic_load_n(&server.requests, __ATOMIC_SEQ_CST), 0);
     cease_tls_config_unref(trust);
