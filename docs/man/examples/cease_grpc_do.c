@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "harness.h"
+#include "with_http2.h"
 
 #include <cease/cease.h>
 #include <cease/grpc.h>
 #include <stdio.h>
-
-static cease_error serve(cease_ctx *ctx, void *arg)
-{
-    void **both = arg;
-    return cease_http_server_serve(ctx, both[0], both[1]);
-}
 
 /* [example] */
 static cease_error echo(cease_ctx *ctx, cease_grpc_call *call, void *arg)
@@ -41,24 +35,10 @@ static cease_error ask(cease_ctx *ctx, cease_http2_client *client)
 
 TEST(example_grpcDo_asks)
 {
-    char address[CEASE_ADDRESS_SIZE];
-    cease_canceler *stop;
-    cease_listener *listener;
-    cease_http2_client *client;
-    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
-    cease_http_server *server = cease_http_server_new(NULL);
-    CHECK_OK(cease_http2_enable(server, NULL));
-    CHECK_OK(add(server));
-    CHECK_OK(cease_listen(ctx, "127.0.0.1:0", NULL, &listener));
-    CHECK_OK(cease_listener_address(listener, address, sizeof address));
-    cease_group *g = cease_group_new(ctx, NULL);
-    void *both[] = {server, listener};
-    CHECK_OK(cease_group_go(g, serve, both));
-    CHECK_OK(cease_http2_dial(cease_background(), address, NULL, &client));
-    CHECK_OK(ask(cease_background(), client));
-    cease_http2_client_close(client);
-    cease_cancel(stop);
-    cease_group_free(g);
-    cease_end(stop);
-    cease_http_server_free(server);
+    struct with_http2 w;
+    with_http2_init(&w);
+    CHECK_OK(add(w.server));
+    with_http2_start(&w);
+    CHECK_OK(ask(cease_background(), w.client));
+    with_http2_stop(&w);
 }
