@@ -3,6 +3,7 @@
 #include <string.h>
 
 /* [example] */
+#include <cease/cease.h>
 #include <cease/http2.h>
 #include <cease/https.h>
 
