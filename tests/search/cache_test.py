@@ -35,25 +35,34 @@ def cached(answer):
     return [b["cached"] for b in answer["backends"]]
 
 
-def keys(r):
-    return r.command("KEYS", "*")
+def ask_cached(server):
+    """From the cache, sooner or later: on a busy machine Redis is not always given the time."""
+    def answer():
+        a = ask(server)
+        return a if cached(a) == [True, True] else None
+    return eventually(answer, "it comes from the cache")
 
 
 @case
 def results_are_kept_for_their_time_and_are_the_same():
     r = redis()
     server = Place().server("--cache", r.url, "--cache-ttl", "10m")
-    first, second = ask(server), ask(server)
-    check(cached(first) == [False, False] and cached(second) == [True, True], first, second)
+    first = ask(server)
+    check(cached(first) == [False, False], first)
+    second = ask_cached(server)
     check(first["results"] == second["results"], "the same:", first, second)
     check("<mark>" in second["results"][0]["snippet_html"], "with their marks")
     ttl = int(r.command("PTTL", "cease-search:1:manual:signal")[1:])
     check(0 < ttl <= 600000, "ttl", ttl)
-    check("results, cached" in server.get("/search?q=signal")[1], "the page says so")
+    eventually(lambda: "results, cached" in server.get("/search?q=signal")[1], "the page says so")
     r.command("FLUSHALL")
     check(cached(ask(server)) == [False, False], "gone")
     other = Place().server("--cache", r.url)
-    check(cached(ask(other)) == [True, True], "instances share it")
+
+    def is_shared():
+        r.command("SET", "cease-search:1:manual:signal", '[["signal.2","from another","s","s",true]]')
+        return "from another" in [hit["title"] for hit in ask(other)["results"]]
+    eventually(is_shared, "instances share it")
     check(cached(ask(server, "nothingtobefound")) == [False, False] and
           cached(ask(server, "nothingtobefound")) == [False, False], "nothing found is not kept")
     other.stop()
@@ -79,7 +88,7 @@ def entries_that_are_not_ours_are_not_believed():
 @case
 def many_who_ask_for_the_same_share_one_search():
     r = redis()
-    server = Place().server("--cache", r.url, env={"CEASE_SEARCH_SLOW_MS": "1500"})
+    server = Place().server("--cache", r.url, env={"CEASE_SEARCH_SLOW_MS": "5000"})
     asking = [ask_in_background(server, "/search?q=signal&format=json") for _ in range(20)]
     eventually(lambda: server.health()["requests"]["running"] == 21, "all are waiting")
     eventually(lambda: server.health()["statements"]["running"] == 2, "one search of each backend runs")
@@ -94,7 +103,7 @@ def many_who_ask_for_the_same_share_one_search():
 @case
 def who_leaves_first_stops_nobody_else_and_the_last_stops_the_search():
     r = redis()
-    server = Place().server("--cache", r.url, env={"CEASE_SEARCH_SLOW_MS": "3000"})
+    server = Place().server("--cache", r.url, env={"CEASE_SEARCH_SLOW_MS": "6000"})
     leader = socket.create_connection(tuple(server.address.split(":")), HANG)
     leader.sendall(b"GET /search?q=signal HTTP/1.1\r\nHost: x\r\n\r\n")
     eventually(lambda: server.health()["statements"]["running"] == 2, "the first one's search runs")
