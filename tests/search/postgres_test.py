@@ -90,7 +90,7 @@ def query_whose_time_is_over_is_gone_from_the_server():
     server = Place().server("--db", db.url, env=SLOW)
     filled(db, server, documents_of(server))
     active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep($1)%' AND state = 'active'"
-    thread, result = ask_in_background(server, "/search?q=signal&timeout=700ms&format=json")
+    thread, result = ask_in_background(server, "/search?q=signal&timeout=5s&format=json")
     eventually(lambda: db.query(active) == "1", "it runs there")
     thread.join(HANG)
     check(result["status"] == 504 and backend(json.loads(result["body"]))["error"] == "deadline exceeded", result)

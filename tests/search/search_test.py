@@ -39,14 +39,14 @@ def first_start_answers_with_real_pages_while_the_index_fills():
 @case
 def json_has_the_promised_fields_and_the_best_first():
     server = Place().server()
-    result = server.curl("/search?q=signal&timeout=1s&format=json")
+    result = server.curl("/search?q=signal&timeout=9s&format=json")
     answer = json.loads(result.stdout)
     titles = [r["title"] for r in answer["results"]]
     check(titles[0] == "signal(2)" and titles[1] == "signal(7)", "order:", titles)
     for r in answer["results"]:
         check(set(r) >= {"title", "url", "snippet", "backend"}, r)
         check(r["url"].startswith(f"/doc/{r['backend']}/"), r)
-    check(answer["timeout_ms"] == 1000 and 0 < answer["elapsed_ms"] < 1000, answer)
+    check(answer["timeout_ms"] == 9000 and 0 < answer["elapsed_ms"] < 9000, answer)
     check([b["name"] for b in answer["backends"]] == ["manual", "packages"], answer["backends"])
     for b in answer["backends"]:
         check(b["error"] is None and b["elapsed_ms"] > 0, b)
@@ -309,7 +309,7 @@ def running(server):
 
 @case
 def sigterm_lets_running_requests_finish():
-    server = Place().server(env={"CEASE_SEARCH_SLOW_MS": "700"})
+    server = Place().server(env={"CEASE_SEARCH_SLOW_MS": "2500"})
     thread, result = ask_in_background(server, "/search?q=signal&format=json")
     running(server)
     server.signal()
