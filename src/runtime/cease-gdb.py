@@ -14,11 +14,12 @@ stacks: gdb does not read across their guard pages.
 import gdb
 import gdb.unwinder
 
+NAMED = 'waits for what wait_object names'
 STATES = ('free', 'not begun', 'started')
 WAITS = ('waits for its context or another wake', 'waits for its turn', 'waits to send on channel 0x%x',
          'waits to receive from channel 0x%x', 'waits for one of %d cases of a select', 'sleeps until %d ns',
          'waits to read fd %d', 'waits to write fd %d', 'waits for the tasks of a group',
-         'waits for a place under the limit of a group', 'waits for a blocking call', 'waits (see wait_object)', 'waits for a mutex')
+         'waits for a place under the limit of a group', 'waits for a blocking call', NAMED, 'waits for a mutex')
 
 
 def static(name, field=None):
@@ -56,6 +57,8 @@ class Task:
         if self.wait >= len(WAITS):
             return 'waits'
         text = WAITS[self.wait]
+        if text == NAMED:
+            return 'waits for ' + self.value['wait_object'].cast(gdb.lookup_type('char').pointer()).string()
         return text % int(self.value['wait_object']) if '%' in text else text
 
 

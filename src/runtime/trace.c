@@ -86,7 +86,10 @@ void ceasei_trace_put(enum ceasei_trace_kind kind, const struct ceasei_task *tas
     if (about) {
         e.task = about->id;
         e.ctx = (uintptr_t)about->ctx;
-        e.wait = kind == CEASEI_TRACE_PARK ? about->wait : 0;
+    }
+    if (kind == CEASEI_TRACE_PARK) {
+        e.wait = about->wait;
+        e.what = about->wait == CEASEI_WAIT_NAMED ? (const char *)about->wait_object : NULL;
     }
     if (kind == CEASEI_TRACE_BEGIN) {
         cease_ctx_info info = {.size = sizeof info};

@@ -31,7 +31,10 @@ struct ceasei_trace_event {
     uint64_t task;            /* 0: none */
     uintptr_t ctx;            /* an address, for comparing; of a task: that it was started under */
     const cease_place *place; /* BEGIN: of the task's start; CANCEL: the canceller's */
-    const cease_place *made;  /* BEGIN: of its context's making; may be NULL */
+    union {
+        const cease_place *made; /* BEGIN: of its context's making; may be NULL */
+        const char *what;        /* PARK, of CEASEI_WAIT_NAMED: static, what it waits for */
+    };
     uint8_t kind;
     uint8_t wait; /* PARK: enum ceasei_wait */
 };

@@ -19,7 +19,8 @@ struct track { /* a task */
     uint64_t task;
     int64_t since_ns;
     uint32_t pid;
-    uint8_t wait; /* enum ceasei_wait; when it does not run */
+    uint8_t wait;     /* enum ceasei_wait; when it does not run */
+    const char *what; /* of CEASEI_WAIT_NAMED */
     bool runs;
 };
 
@@ -42,18 +43,19 @@ struct ceasei_trace_file {
 };
 
 static const char *const waits[] = {
-    "waits",
-    "ready",
-    "waits to send",
-    "waits to receive",
-    "waits in a select",
-    "sleeps",
-    "waits to read",
-    "waits to write",
-    "joins",
-    "waits for a place",
-    "waits for a blocking call",
-    "waits",
+    [CEASEI_WAIT_PARKED] = "waits",
+    [CEASEI_WAIT_READY] = "ready",
+    [CEASEI_WAIT_SEND] = "waits to send",
+    [CEASEI_WAIT_RECV] = "waits to receive",
+    [CEASEI_WAIT_SELECT] = "waits in a select",
+    [CEASEI_WAIT_SLEEP] = "sleeps",
+    [CEASEI_WAIT_READ] = "waits to read",
+    [CEASEI_WAIT_WRITE] = "waits to write",
+    [CEASEI_WAIT_JOIN] = "joins",
+    [CEASEI_WAIT_LIMIT] = "waits for a place",
+    [CEASEI_WAIT_BLOCK] = "waits for a blocking call",
+    [CEASEI_WAIT_NAMED] = "waits for ",
+    [CEASEI_WAIT_MUTEX] = "waits for a mutex",
 };
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -197,8 +199,8 @@ static void slice(struct ceasei_trace_file *f, const struct track *t, uint32_t p
     if (pid == 1) {
         fprintf(f->out, "task %" PRIu64 "\"}", t->task);
     } else {
-        fprintf(f->out, "%s\"}",
-                t->runs ? "runs" : waits[t->wait % (sizeof waits / sizeof *waits)]);
+        fprintf(f->out, "%s%s\"}", t->runs ? "runs" : waits[t->wait],
+                !t->runs && t->what ? t->what : "");
     }
 }
 
@@ -276,8 +278,9 @@ static void task_event(struct ceasei_trace_file *f, uint32_t worker,
         }
     }
     t->since_ns = e->at_ns;
-    t->wait = e->wait;
     t->runs = e->kind != CEASEI_TRACE_PARK;
+    t->wait = e->wait;
+    t->what = t->runs ? NULL : e->what;
     if (e->kind == CEASEI_TRACE_END) {
         t->pid = 0;
     }

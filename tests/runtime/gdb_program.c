@@ -31,6 +31,14 @@ static cease_error sleeper(cease_ctx *ctx, void *arg)
     return cease_sleep(ctx, cease_hour(1));
 }
 
+static cease_semaphore semaphore = CEASE_SEMAPHORE(1);
+
+static cease_error acquirer(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_semaphore_acquire(ctx, &semaphore, 1);
+}
+
 static cease_error runner(cease_ctx *ctx, void *arg)
 {
     (void)ctx;
@@ -61,7 +69,9 @@ int main(void)
     cease_group *g = cease_group_new(cease_background(), NULL);
     cease_group_go(g, receiver, ch);
     cease_group_go(g, sleeper, NULL);
-    while (!shows("waits to receive") || !shows("waits to have slept")) {
+    cease_semaphore_try_acquire(&semaphore, 1);
+    cease_group_go(g, acquirer, NULL);
+    while (!shows("waits to receive") || !shows("waits to have slept") || !shows("a semaphore")) {
         usleep(1000);
     }
     cease_group *last = cease_group_new(cease_background(), NULL);

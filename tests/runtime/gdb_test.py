@@ -45,9 +45,10 @@ def number_of(text, what):
 
 
 def check_tasks(where, text):
-    check(where + ' lists the three tasks', '\n3 tasks\n' in text, text)
+    check(where + ' lists the four tasks', '\n4 tasks\n' in text, text)
     check(where + ' tells the receiver', number_of(text, 'waits to receive from channel 0x') != '0', text)
     check(where + ' tells the sleeper', number_of(text, 'sleeps until ') != '0', text)
+    check(where + ' tells what has a name', number_of(text, 'waits for a semaphore') != '0', text)
     check(where + ' tells the runner', number_of(text, 'runs on worker 0') != '0', text)
 
 
@@ -73,7 +74,7 @@ def main():
     text = gdb('break everything_stands', 'run', 'echo BACKTRACE\\n', 'cease bt ' + receiver)
     check_backtrace('a backtrace of a running program', text)
     text = gdb('break everything_stands', 'run', 'cease bt all', 'cease bt 999', 'bt 1', 'delete', 'continue')
-    check('all backtraces', text.count('task ') >= 3 and 'sleeper (' in text and 'runner (' in text,
+    check('all backtraces', text.count('task ') >= 4 and 'sleeper (' in text and 'runner (' in text,
           text)
     check('an unknown number is said to be one', 'no task has the number 999' in text, text)
     check('the program goes on afterwards', 'exited normally' in text, text)

@@ -144,6 +144,124 @@ TEST(trace_of_a_known_program_has_its_tasks_waits_and_ends)
     cease_chan_unref(ch);
 }
 
+/* ---- every kind of wait ---------------------------------------------------------------------------- */
+
+static struct {
+    cease_chan *empty;
+    cease_mutex mutex;
+    cease_semaphore semaphore;
+    cease_wait_group wait_group;
+    int pipe[2];
+} things;
+
+static cease_error waits_in_select(cease_ctx *ctx, void *arg)
+{
+    int value;
+    size_t fired;
+    cease_case one = CEASE_RECV(things.empty, &value);
+    (void)arg;
+    return cease_select(ctx, &one, 1, &fired);
+}
+
+static cease_error waits_for_mutex(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_mutex_lock(ctx, &things.mutex);
+}
+
+static cease_error waits_for_semaphore(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_semaphore_acquire(ctx, &things.semaphore, 1);
+}
+
+static cease_error waits_for_wait_group(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_wait_group_wait(ctx, &things.wait_group);
+}
+
+static cease_error waits_to_read(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_fd_wait(ctx, things.pipe[0], CEASE_READABLE);
+}
+
+static cease_error waits_for_end(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    return cease_wait(ctx);
+}
+
+static cease_error joins(cease_ctx *ctx, void *arg)
+{
+    cease_group *g = cease_group_new(ctx, NULL);
+    CHECK_OK(cease_group_go(g, waits_for_end, arg));
+    cease_error err = cease_group_wait(g);
+    cease_group_free(g);
+    return err;
+}
+
+static bool all_wait(size_t count)
+{
+    char *text;
+    size_t waiting = 0;
+    CHECK_OK(cease_snapshot_text(&text, NULL));
+    for (const char *at = text; (at = strstr(at, ": waits ")); at++) {
+        waiting++;
+    }
+    free(text);
+    return waiting == count;
+}
+
+TEST(trace_names_what_each_task_waits_for)
+{
+    static cease_task_fn *const waits[] = {waits_in_select,
+                                           waits_for_mutex,
+                                           waits_for_semaphore,
+                                           waits_for_wait_group,
+                                           waits_to_read,
+                                           waits_for_end,
+                                           joins};
+    enum { COUNT = sizeof waits / sizeof waits[0] };
+    const char *path = begin_trace();
+    cease_canceler *stop;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_group *g = cease_group_new(ctx, &(cease_group_opts){.supervise = true});
+    things.empty = cease_chan_new(sizeof(int), 0);
+    CHECK_EQ(pipe(things.pipe), 0);
+    cease_semaphore_init(&things.semaphore, 1);
+    CHECK_OK(cease_semaphore_try_acquire(&things.semaphore, 1));
+    cease_wait_group_add(&things.wait_group, 1);
+    CHECK_OK(cease_mutex_lock(ctx, &things.mutex));
+    cease_group *first = cease_group_new(ctx, NULL);
+    CHECK_OK(cease_group_go(first, naps, NULL));
+    CHECK_OK(cease_group_wait(first));
+    cease_group_free(first);
+    CHECK_OK(cease_group_go(g, receives, things.empty));
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_OK(cease_group_go(g, waits[i], NULL));
+    }
+    CHECK_EVENTUALLY(all_wait(COUNT + 2)); /* one of them has started another */
+    cease_cancel(stop);
+    CHECK_OK(cease_group_wait(g));
+    cease_mutex_unlock(&things.mutex);
+    CHECK_OK(cease_runtime_stop());
+    CHECK_OK(cease_trace_stop());
+    judge(
+        path,
+        "waits = sorted({s[2] for v in tasks.values() for s in v} - {'runs', 'ready'})\n"
+        "assert waits == ['joins', 'sleeps', 'waits', 'waits for a mutex', 'waits for a semaphore',"
+        " 'waits for a wait group', 'waits in a select', 'waits to read', 'waits to receive'], "
+        "waits\n"
+        "assert lost == [0], lost\n");
+    cease_group_free(g);
+    cease_end(stop);
+    cease_chan_unref(things.empty);
+    close(things.pipe[0]);
+    close(things.pipe[1]);
+}
+
 static int churned; /* atomic */
 
 static cease_error churns(cease_ctx *ctx, void *arg)
