@@ -118,10 +118,12 @@ bool ceasei_tls_subject(SSL *ssl, char **ret_subject)
         *ret_subject = NULL;
         return true;
     }
-    if (out && X509_NAME_print_ex(out, X509_get_subject_name(x), 0,
-                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0) {
-        long size = BIO_get_mem_data(out, &data);
-        *ret_subject = strndup(size > 0 ? data : "", size > 0 ? (size_t)size : 0);
+    if (out &&
+        X509_NAME_print_ex(out, X509_get_subject_name(x), 0,
+                           XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0 &&
+        BIO_write(out, "", 1) == 1) { /* its end: what is in memory has none */
+        BIO_get_mem_data(out, &data);
+        *ret_subject = strdup(data);
     } else {
         *ret_subject = NULL;
     }
