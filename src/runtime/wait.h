@@ -122,7 +122,7 @@ static inline cease_error ceasei_look(const cease_ctx *ctx, const char *function
     if (CEASE_UNLIKELY(!ctx)) {
         ceasei_panic_at(NULL, 0, function, "the context is NULL");
     }
-    return cease_err(ctx);
+    return CEASE_LIKELY(ceasei_is_open(ctx)) ? CEASE_OK : cease_err(ctx);
 }
 
 /* The same for a call that may park: it counts, whether or not it comes to that. */
