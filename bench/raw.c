@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * raw.c: the limit that http_hello is measured against: one thread, epoll, and for whatever can be
- * read on a connection one fixed response. One read, one write, no parsing, no timers.
+ * raw.c: the limit that servers are measured against: one thread, epoll, and for whatever can be read on a
+ * connection one write. No parsing, no timers. A second thread does nothing: no shortcut of the C library for
+ * programs with a single one shall flatter the limit.
+ *
+ *     raw         writes one fixed HTTP response
+ *     raw echo    writes back what it has read
  *
  * Prints its port, serves until its standard input ends.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +41,7 @@ static int listen_any(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     need(fd, "socket");
     need(bind(fd, (struct sockaddr *)&address, size), "bind");
-    need(listen(fd, 1024), "listen");
+    need(listen(fd, 4096), "listen");
     need(getsockname(fd, (struct sockaddr *)&address, &size), "getsockname");
     printf("%d\n", ntohs(address.sin_port));
     fflush(stdout);
@@ -56,19 +62,29 @@ static void take(int epoll, int listener)
     add(epoll, fd);
 }
 
-static void answer(int fd)
+static void answer(int fd, bool echo)
 {
     char request[4096];
     ssize_t size = read(fd, request, sizeof request);
-    if (size <= 0)
-        close(fd);
-    else if (write(fd, response, sizeof response - 1) != sizeof response - 1)
+    ssize_t answer_size = echo ? size : (ssize_t)sizeof response - 1;
+    if (size <= 0 || write(fd, echo ? request : response, (size_t)answer_size) != answer_size)
         close(fd);
 }
 
-int main(void)
+static void *do_nothing(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+int main(int argc, char **argv)
 {
     struct epoll_event events[256];
+    bool echo = argc > 1 && strcmp(argv[1], "echo") == 0;
+    pthread_t second;
+    if (pthread_create(&second, NULL, do_nothing, NULL) != 0)
+        exit(1);
     int epoll = epoll_create1(EPOLL_CLOEXEC), listener = listen_any();
     need(epoll, "epoll_create1");
     add(epoll, listener);
@@ -82,7 +98,7 @@ int main(void)
             if (fd == listener)
                 take(epoll, listener);
             else
-                answer(fd);
+                answer(fd, echo);
         }
     }
 }
