@@ -69,17 +69,11 @@ static inline void fill(cease_ctx *ctx, cease_ctx *parent, enum ceasei_kind kind
     ctx->stripe = 0;
 }
 
-/* A new node, open, not registered; NULL without memory. */
-static inline struct ceasei_node *node_new(cease_ctx *parent, enum ceasei_kind kind,
-                                           const cease_place *place)
+/* A node, open, not registered. */
+static inline void node_fill(struct ceasei_node *node, cease_ctx *parent, enum ceasei_kind kind,
+                             const cease_place *place)
 {
-    struct ceasei_node *node =
-        ceasei_alloc(kind == KIND_MERGE ? sizeof(struct ceasei_merge) : sizeof *node);
-    if (node == NULL)
-        return NULL;
     fill(&node->ctx, parent, kind);
-    if (CEASE_UNLIKELY(ceasei_debug))
-        ceasei_debug_born(&node->ctx, place);
     node->ctx.state = &node->word;
     node->word = 0;
     node->shares = 1;
@@ -87,6 +81,19 @@ static inline struct ceasei_node *node_new(cease_ctx *parent, enum ceasei_kind k
     node->home = (struct ceasei_list){.kids = 0};
     node->cause.own = (cease_cause){.place = place != NULL ? place : &unknown_place};
     node->cause.over.timer_index = TIMER_NONE;
+}
+
+/* A new one; NULL without memory. */
+static inline struct ceasei_node *node_new(cease_ctx *parent, enum ceasei_kind kind,
+                                           const cease_place *place)
+{
+    struct ceasei_node *node =
+        ceasei_alloc(kind == KIND_MERGE ? sizeof(struct ceasei_merge) : sizeof *node);
+    if (node == NULL)
+        return NULL;
+    node_fill(node, parent, kind, place);
+    if (CEASE_UNLIKELY(ceasei_debug))
+        ceasei_debug_born(&node->ctx, place);
     return node;
 }
 
@@ -111,15 +118,30 @@ void ceasei_check_parent(const cease_ctx *parent, const cease_place *place, cons
     CEASEI_ALIVE(parent, place, what);
 }
 
+/* Below what has ended there is nothing to hear: the child is in no list, and holds its parent by a
+ * reference. Nobody knows it yet, so there is nobody to claim it from. */
+static __attribute__((noinline)) void be_born_ended(struct ceasei_node *node, cease_ctx *parent,
+                                                    uint32_t word)
+{
+    ceasei_ref(parent);
+    node->cause.over.inherited = ceasei_cause(node_of(parent));
+    ceasei_store(&node->word, WORD_DONE | WORD_INHERITED | (word & WORD_DEADLINE), RELEASE);
+}
+
 /* Registers a filled node with the nearest node above it. A parent that has ended ends it before
  * anybody has seen it. */
 static inline void attach(struct ceasei_node *node, cease_ctx *parent)
 {
     struct ceasei_node *up = node_of(parent);
-    bool kid = &up->ctx == parent && parent->kind != KIND_ROOT;
-    if (!kid)
+    uint32_t word = ceasei_load(&up->word, ACQUIRE); /* pairs with the end: its cause is there */
+    if (CEASE_UNLIKELY((word & WORD_ENDED) != 0)) {
+        be_born_ended(node, parent, word);
+        return;
+    }
+    bool kid = &up->ctx == parent;
+    if (up->ctx.kind == KIND_ROOT || !kid)
         ceasei_ref(parent);
-    if (!never_ends(up) && CEASE_UNLIKELY(!ceasei_register(up, node, kid)))
+    if (up->ctx.kind != KIND_ROOT && CEASE_UNLIKELY(!ceasei_register(up, node, kid, word)))
         ceasei_inherit(node, up);
 }
 
@@ -130,8 +152,9 @@ static cease_ctx *deliver(struct ceasei_node *node, cease_canceler **ret_cancele
     return &node->ctx;
 }
 
-cease_ctx *cease_with_cancel_at(cease_ctx *parent, cease_canceler **ret_canceler,
-                                const cease_place *place)
+static __attribute__((noinline)) cease_ctx *with_cancel(cease_ctx *parent,
+                                                        cease_canceler **ret_canceler,
+                                                        const cease_place *place)
 {
     ceasei_check_parent(parent, place, "cease_with_cancel: the parent");
     ceasei_check((void *)ret_canceler, place, "cease_with_cancel: ret_canceler");
@@ -139,6 +162,20 @@ cease_ctx *cease_with_cancel_at(cease_ctx *parent, cease_canceler **ret_canceler
     if (node == NULL)
         return failed(ret_canceler);
     attach(node, parent);
+    return deliver(node, ret_canceler);
+}
+
+cease_ctx *cease_with_cancel_at(cease_ctx *parent, cease_canceler **ret_canceler,
+                                const cease_place *place)
+{
+    /* Straight below the background, with a block at hand, nothing has to be called, and so no register
+     * to be saved: a third of the whole. */
+    struct ceasei_node *node = NULL;
+    if (parent == &ceasei_background.ctx && ret_canceler != NULL)
+        node = ceasei_alloc_at_hand();
+    if (node == NULL)
+        return with_cancel(parent, ret_canceler, place);
+    node_fill(node, parent, KIND_CANCEL, place);
     return deliver(node, ret_canceler);
 }
 

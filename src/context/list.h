@@ -99,12 +99,12 @@ static inline struct ceasei_node *ceasei_up_of(const struct ceasei_node *node)
     return node_of(node->ctx.parent);
 }
 
-/* Locks the list into which the calling thread adds a child of `up`, which may be one that can end.
- * *ret_open: whether up is open, and the child may be added; else up has ended. */
-static inline struct ceasei_list *ceasei_enter_list(struct ceasei_node *up, uint32_t *ret_stripe,
-                                                    bool *ret_open)
+/* Locks the list into which the calling thread adds a child of `up`, which may be one that can end, and
+ * whose word has just been `word`. *ret_open: whether up is open, and the child may be added; else up has ended. */
+static inline struct ceasei_list *ceasei_enter_list(struct ceasei_node *up, uint32_t word,
+                                                    uint32_t *ret_stripe, bool *ret_open)
 {
-    if (ceasei_load(&up->word, RELAXED) & WORD_LAZY)
+    if (word & WORD_LAZY)
         ceasei_timer_arm(up);
     struct ceasei_list *list = &up->home;
     *ret_stripe = 0;
@@ -116,7 +116,7 @@ static inline struct ceasei_list *ceasei_enter_list(struct ceasei_node *up, uint
     /* not taken: the lock of a stripe: two of its threads in one instant */
     if (CEASE_UNLIKELY(waited != LOCK_AT_ONCE) && *ret_stripe == 0)
         list = ceasei_leave_contended(up, waited == LOCK_AFTER_LONG, ret_stripe);
-    uint32_t word = ceasei_load(&up->word, SEQ_CST); /* I3 */
+    word = ceasei_load(&up->word, SEQ_CST); /* I3 */
     /* not taken: open after all: with a bug on purpose only */
     *ret_open = CEASE_LIKELY(word == 0) || ceasei_is_open(up, list, word);
     return list;
@@ -124,11 +124,12 @@ static inline struct ceasei_list *ceasei_enter_list(struct ceasei_node *up, uint
 
 /* Links a child into one of up's lists, which counts it if it is a kid, also when up has ended: then
  * the answer is false, and the child is not linked. */
-static inline bool ceasei_register(struct ceasei_node *up, struct ceasei_node *child, bool kid)
+static inline bool ceasei_register(struct ceasei_node *up, struct ceasei_node *child, bool kid,
+                                   uint32_t word)
 {
     uint32_t stripe;
     bool open;
-    struct ceasei_list *list = ceasei_enter_list(up, &stripe, &open);
+    struct ceasei_list *list = ceasei_enter_list(up, word, &stripe, &open);
     child->ctx.stripe = (uint8_t)(stripe | (kid ? STRIPE_KID : 0));
     if (kid)
         ceasei_store(&list->kids, list->kids + 1, RELAXED);

@@ -117,7 +117,8 @@ bool ceasei_register_other(struct ceasei_node *up, struct ceasei_merge *merge)
     bool open;
     if (never_ends(up))
         return true;
-    struct ceasei_list *list = ceasei_enter_list(up, &merge->stripe, &open);
+    uint32_t word = ceasei_load(&up->word, RELAXED);
+    struct ceasei_list *list = ceasei_enter_list(up, word, &merge->stripe, &open);
     if (open)
         ceasei_list_add(list, &merge->link, 1);
     ceasei_unlock(&list->lock);

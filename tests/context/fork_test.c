@@ -228,6 +228,22 @@ TEST(child_endsAnOlderContextThatItNeverLookedAt)
     cease_end(stop);
 }
 
+static bool has_no_children(void *ctx)
+{
+    return cease_child_count(ctx) == 0 && cease_done(ctx);
+}
+
+TEST(child_countsTheChildrenOfWhatAnAncestorEnded)
+{
+    cease_canceler *stop, *below;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_ctx *child = cease_with_cancel(ctx, &below);
+    cease_cancel(stop);
+    in_child(has_no_children, child);
+    cease_end(below);
+    cease_end(stop);
+}
+
 /* A canceller that a fork cuts off where it reads the clock, or, in the middle of writing the cause, asks for
  * its task: it stands there until it is let go. */
 static struct {
