@@ -235,6 +235,7 @@ static void perform_lock(int actor, struct op *op)
 {
     struct thread *t = &E->threads[actor];
     touch(actor, op, true);
+    watch(t, op->addr); /* who spins on what it reads under the lock: until another has had it */
     poke(actor, op->addr, op->size, 1);
     if (op->order != __ATOMIC_RELAXED)
         epoch_join(&t->hb, sync_of(op->addr));
