@@ -11,7 +11,7 @@ for source in here.glob('*/*_test.c'):
     text = source.read_text(encoding='utf-8')
     cases |= set(re.findall(r'^TEST(?:_ABORTS|_DIES)?\((\w+)', text, re.M))
     for name in re.findall(r'^BOTH\((\w+)', text, re.M):
-        cases |= {name + '_on_thread', name + '_in_task'}
+        cases |= {name, name + '_on_thread', name + '_in_task'}
 for source in here.glob('interleave/*_models.c'):
     cases |= set(re.findall(r'^MODEL\((\w+)', source.read_text(encoding='utf-8'), re.M))
 

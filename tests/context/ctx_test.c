@@ -425,6 +425,11 @@ TEST(derive_inTheSteadyState_allocatesNothing)
 }
 
 /* [TestInvalidDerivedFail], [TestWithValueChecksKey]: the caller's place is named. */
+TEST_ABORTS(withCancel_noPlaceForTheCanceler_aborts, "ret_canceler is NULL")
+{
+    (void)cease_with_cancel(cease_background(), NULL);
+}
+
 TEST_ABORTS(withCancel_parentIsNull_abortsWithTheCallersPlace, "ctx_test.c")
 {
     cease_canceler *stop;
