@@ -158,6 +158,17 @@ static cease_error secure(cease_ctx *ctx, const struct ceasei_redis_place *place
     return cease_tls_handshake(ctx, link->tls);
 }
 
+/* Why TLS has failed, if it was that. A server refuses a client's certificate only after the handshake, and then is gone:
+ * what it said lies behind the write that has failed. */
+static const char *last_words(cease_ctx *ctx, struct ceasei_redis_link *link, cease_error e)
+{
+    char byte;
+    size_t count;
+    if (e == CEASE_ECONNRESET && !*cease_tls_why(link->tls))
+        (void)cease_tls_read(ctx, link->tls, &byte, 1, &count);
+    return cease_tls_why(link->tls);
+}
+
 cease_error ceasei_redis_link_open(cease_ctx *ctx, const struct ceasei_redis_place *place,
                                    struct ceasei_redis_link *link,
                                    char message[CEASEI_REDIS_MESSAGE_SIZE])
@@ -173,8 +184,7 @@ cease_error ceasei_redis_link_open(cease_ctx *ctx, const struct ceasei_redis_pla
             e = greet_all(ctx, place, link, message);
     }
     if (e != CEASE_OK) {
-        /* A server refuses a client's certificate only after the handshake. */
-        const char *why = link->tls ? cease_tls_why(link->tls) : "";
+        const char *why = link->tls ? last_words(ctx, link, e) : "";
         if (*why) {
             e = CEASE_ETLS;
             snprintf(message, CEASEI_REDIS_MESSAGE_SIZE, "%s", why);

@@ -62,9 +62,9 @@ typedef struct cease_redis_opts {
     cease_dur cancel_max; /* how long a reply is awaited after its context has ended; 0: 100 ms   */
     char *message;        /* where a failing open leaves what went wrong, in words                */
     size_t message_size;  /* its room in bytes, NUL included; 0: nowhere                          */
-    struct cease_tls_config
-        *tls; /* of cease_tls_client_new: whom rediss:// trusts; borrowed during the
-                                     call, which takes a share; NULL: the system's certificates */
+    /* Of cease_tls_client_new: whom rediss:// trusts, and who we are where it asks; borrowed during the call, which takes
+     * a share. NULL: the system's certificates, and nobody. */
+    struct cease_tls_config *tls;
 } cease_redis_opts;
 
 /* Sees one message of a subscription; `channel` ends in NUL, the payload is any bytes and a NUL. Valid until it

@@ -26,6 +26,19 @@ void ceasei_tls_fail(cease_tls *t, const char *text)
     }
 }
 
+/* OpenSSL 3.0 has no words for those that came with TLS 1.3. */
+static const char *alert_text(int alert)
+{
+    switch (alert) {
+    case SSL_AD_CERTIFICATE_REQUIRED:
+        return "certificate required";
+    case SSL_AD_MISSING_EXTENSION:
+        return "missing extension";
+    default:
+        return SSL_alert_desc_string_long(alert);
+    }
+}
+
 void ceasei_tls_complain(cease_tls *t)
 {
     char text[TEXT_SIZE] = "TLS protocol error";
@@ -35,8 +48,7 @@ void ceasei_tls_complain(cease_tls *t)
     if (verified != X509_V_OK) {
         snprintf(text, sizeof text, "certificate: %s", X509_verify_cert_error_string(verified));
     } else if (code != 0 && reason >= ALERT_OFFSET && reason < ALERT_OFFSET + 256) {
-        snprintf(text, sizeof text, "the peer says: %s",
-                 SSL_alert_desc_string_long(reason - ALERT_OFFSET));
+        snprintf(text, sizeof text, "the peer says: %s", alert_text(reason - ALERT_OFFSET));
     } else if (code != 0 && ERR_reason_error_string(code)) {
         snprintf(text, sizeof text, "%s", ERR_reason_error_string(code));
     }

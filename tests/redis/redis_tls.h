@@ -22,12 +22,18 @@ MAYBE_UNUSED static const char *redis_tls_url(void)
     return text;
 }
 
-/* Who trusts the server's certificate, which lies beside its socket. */
+/* A file beside the server's socket. */
+MAYBE_UNUSED static void beside_redis(const char *name, char path[4300])
+{
+    const char *where = servers_where("redis");
+    snprintf(path, 4300, "%.*s/%s", (int)(strrchr(where, '/') - where), where, name);
+}
+
+/* Who trusts the server's certificate. */
 MAYBE_UNUSED static cease_tls_config *trust_redis(void)
 {
     char root[4300];
-    const char *where = servers_where("redis");
-    snprintf(root, sizeof root, "%.*s/root.crt", (int)(strrchr(where, '/') - where), where);
+    beside_redis("root.crt", root);
     cease_tls_client_opts opts = {.size = sizeof opts, .ca_file = root};
     cease_tls_config *trust = cease_tls_client_new(&opts);
     CHECK(trust != NULL);

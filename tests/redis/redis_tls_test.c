@@ -145,3 +145,31 @@ BOTH(tls_open_refused_says_why)
     cease_group_free(group);
     cease_listener_close(listener);
 }
+
+/* Whom the server trusts is its own certificate, which so serves as the client's, too. */
+BOTH(tls_server_that_asks_who_we_are_is_told)
+{
+    char root[4300], key[4300], message[256];
+    beside_redis("root.crt", root);
+    beside_redis("server.key", key);
+    cease_ctx *bg = cease_background();
+    cease_redis *local = open_redis(), *db = NULL;
+    check_ok(local,
+             cease_redis_command(bg, local, NULL,
+                                 "CONFIG SET tls-ca-cert-file %s tls-auth-clients yes", root));
+    cease_tls_client_opts who = {
+        .size = sizeof who, .ca_file = root, .certificate_file = root, .key_file = key};
+    cease_tls_config *nobody = trust_redis(), *somebody = cease_tls_client_new(&who);
+    CHECK(somebody != NULL);
+    cease_redis_opts opts = {
+        .size = sizeof opts, .message = message, .message_size = sizeof message, .tls = nobody};
+    CHECK_ERR(cease_redis_open(bg, redis_tls_url(), &opts, &db), CEASE_ETLS);
+    CHECK(strstr(message, "certificate required") != NULL);
+    db = open_redis_tls(somebody);
+    check_alive(db);
+    cease_redis_close(db);
+    cease_tls_config_unref(nobody);
+    cease_tls_config_unref(somebody);
+    check_ok(local, cease_redis_command(bg, local, NULL, "CONFIG SET tls-auth-clients no"));
+    cease_redis_close(local);
+}
