@@ -78,30 +78,44 @@ static cease_error huge(cease_ctx *ctx, cease_http_request *req, cease_http_resp
     return e;
 }
 
-static void begin_opts(struct rig *r, const cease_http_server_opts *opts,
-                       const cease_http2_opts *h2)
+/* Each case is a process of its own. */
+static struct rig r;
+static struct peer p;
+
+/* A server, for more routes and rig_start. */
+static void begin_opts(const cease_http_server_opts *opts, const cease_http2_opts *h2)
 {
-    rig_init(r, opts);
-    CHECK_OK(cease_http2_enable(r->server, h2));
-    CHECK_OK(cease_http_server_route(r->server, "GET", "/hello", hello, NULL));
-    CHECK_OK(cease_http_server_route(r->server, "GET", "/end", until_end, NULL));
-    CHECK_OK(cease_http_server_route(r->server, NULL, "/echo", echo, NULL));
-    CHECK_OK(cease_http_server_route(r->server, "GET", "/large", large, NULL));
-    CHECK_OK(cease_http_server_route(r->server, "GET", "/huge", huge, NULL));
+    rig_init(&r, opts);
+    CHECK_OK(cease_http2_enable(r.server, h2));
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/hello", hello, NULL));
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/end", until_end, NULL));
+    CHECK_OK(cease_http_server_route(r.server, NULL, "/echo", echo, NULL));
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/large", large, NULL));
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/huge", huge, NULL));
 }
 
-static void begin(struct rig *r, const cease_http_server_opts *opts)
+static void begin(const cease_http_server_opts *opts)
 {
-    begin_opts(r, opts, NULL);
-    rig_start(r);
+    begin_opts(opts, NULL);
+    rig_start(&r);
+}
+
+/* The server, and a client of it. */
+static void open_with(const cease_http_server_opts *opts)
+{
+    begin(opts);
+    peer_open(&p, &r);
+}
+
+static void close_all(void)
+{
+    peer_close(&p);
+    rig_stop(&r);
 }
 
 TEST(stream_request_isAnsweredAndLogged)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     peer_get(&p, 1, "/hello?a=b");
     char *body = peer_response(&p, 1);
     CHECK_STR(body, "Hello, world\n");
@@ -122,17 +136,14 @@ TEST(stream_request_isAnsweredAndLogged)
     free(peer_response(&p, 5));
     CHECK_HAS(p.head, ":status: 404\n");
     CHECK_EQ(rig_counts(&r).connections_total, 1);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(streams_together_areAnsweredInTheOrderOfTheirHandlers)
 {
-    struct rig r;
-    struct peer p;
     cease_chan *gates[8];
     char path[16];
-    begin_opts(&r, NULL, NULL);
+    begin_opts(NULL, NULL);
     for (int i = 0; i < 8; i++) {
         gates[i] = cease_chan_new(sizeof(int), 0);
         snprintf(path, sizeof path, "/gate/%d", i);
@@ -151,17 +162,14 @@ TEST(streams_together_areAnsweredInTheOrderOfTheirHandlers)
         free(body);
         cease_chan_unref(gates[i]);
     }
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(stream_reset_endsItsContextWithTheCodeAndNoOther)
 {
-    struct rig r;
-    struct peer p;
     cease_chan *begun = cease_chan_new(sizeof(int), 0);
     int one;
-    begin_opts(&r, NULL, NULL);
+    begin_opts(NULL, NULL);
     CHECK_OK(cease_http_server_route(r.server, "GET", "/begun", until_end, begun));
     rig_start(&r);
     peer_open(&p, &r);
@@ -189,25 +197,18 @@ TEST(stream_reset_endsItsContextWithTheCodeAndNoOther)
 
 TEST(stream_resetBeforeItsHandlerBegins_isNotLost)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_request(&p.out, 1, "GET", "/end", WIRE_END_STREAM);
     wire_u32(&p.out, WIRE_RST_STREAM, 1, 5);
     peer_flush(&p);
     CHECK_EQ(rig_logged(&r, 1).cause_code, 5);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(write_windowClosed_parksUntilItOpens)
 {
-    struct rig r;
-    struct peer p;
     size_t got = 0;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_setting(&p.out, 4, 1000);
     peer_get(&p, 1, "/large");
     struct wire_frame f = peer_wait(&p, WIRE_DATA, 1);
@@ -224,16 +225,13 @@ TEST(write_windowClosed_parksUntilItOpens)
     }
     CHECK_EQ(got, 60000);
     CHECK_EQ(rig_logged(&r, 2).bytes, 60000);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(write_windowThatNeverOpens_isResetWhenTheBudgetIsOver)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, &(cease_http_server_opts){.size = sizeof r, .write_budget = cease_ms(20)});
-    peer_open(&p, &r);
+    open_with(&(cease_http_server_opts){.size = sizeof(cease_http_server_opts),
+                                        .write_budget = cease_ms(20)});
     wire_setting(&p.out, 4, 1000);
     peer_get(&p, 1, "/large");
     struct wire_frame f = peer_wait(&p, WIRE_RST_STREAM, 1);
@@ -242,16 +240,12 @@ TEST(write_windowThatNeverOpens_isResetWhenTheBudgetIsOver)
     CHECK_EQ(l.cause_code, CEASE_EPIPE);
     CHECK_EQ(l.error, CEASE_ETIMEDOUT);
     CHECK_EQ(l.bytes, 1000);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(write_windowClosedAndStreamReset_returnsToTheHandler)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_setting(&p.out, 4, 10);
     peer_get(&p, 1, "/large");
     peer_wait(&p, WIRE_DATA, 1);
@@ -260,21 +254,17 @@ TEST(write_windowClosedAndStreamReset_returnsToTheHandler)
     struct rig_log l = rig_logged(&r, 1);
     CHECK_EQ(l.status, 499);
     CHECK(l.error == CEASE_ECANCELED || l.error == CEASE_ECONNRESET);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(body_longerThanTheWindow_comesThroughAsItIsRead)
 {
-    struct rig r;
-    struct peer p;
     static uint8_t piece[10000];
     size_t sent = 0;
     size_t got = 0;
     size_t window = 65535;
     const size_t all = 300000;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_u32(&p.out, WIRE_WINDOW_UPDATE, 0, 1 << 20);
     wire_setting(&p.out, 4, 1 << 20);
     wire_request(&p.out, 1, "POST", "/echo", 0);
@@ -294,17 +284,13 @@ TEST(body_longerThanTheWindow_comesThroughAsItIsRead)
         got += f.type == WIRE_DATA ? f.size : 0;
     }
     CHECK_EQ(got, all);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(body_thatNobodyReads_isThrownAwayAndTheConnectionGoesOn)
 {
-    struct rig r;
-    struct peer p;
     static uint8_t piece[16000];
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     for (uint32_t i = 0; i < 40; i++) { /* together more than the connection's window */
         wire_request(&p.out, 1 + 2 * i, "POST", "/nowhere", 0);
         wire_frame(&p.out, WIRE_DATA, 0, 1 + 2 * i, piece, sizeof piece);
@@ -313,31 +299,23 @@ TEST(body_thatNobodyReads_isThrownAwayAndTheConnectionGoesOn)
         peer_wait(&p, WIRE_HEADERS, 1 + 2 * i);
         CHECK_HAS(p.head, ":status: 404");
     }
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(body_aboveItsMost_is413)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, &(cease_http_server_opts){.size = sizeof r, .body_max = 10});
-    peer_open(&p, &r);
+    open_with(&(cease_http_server_opts){.size = sizeof(cease_http_server_opts), .body_max = 10});
     wire_request(&p.out, 1, "POST", "/echo", 0);
     wire_frame(&p.out, WIRE_DATA, WIRE_END_STREAM, 1, "12345678901", 11);
     peer_flush(&p);
     free(peer_response(&p, 1));
     CHECK_HAS(p.head, ":status: 413\n");
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(body_cutOffByAReset_isToldToItsReader)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_request(&p.out, 1, "POST", "/echo", 0);
     wire_frame(&p.out, WIRE_DATA, 0, 1, "1", 1);
     wire_u32(&p.out, WIRE_RST_STREAM, 1, 8);
@@ -345,8 +323,7 @@ TEST(body_cutOffByAReset_isToldToItsReader)
     struct rig_log l = rig_logged(&r, 1);
     CHECK_EQ(l.status, 499);
     CHECK(l.error == CEASE_ECANCELED || l.error == CEASE_EPEERGONE);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 /* Sends back at once what comes. */
@@ -372,9 +349,7 @@ static cease_error talk(cease_ctx *ctx, cease_http_request *req, cease_http_resp
 /* The handler's read and the guard both learn of the reset, and either may be first. */
 TEST(body_cutOffByAReset_saysTheCodeWhoeverNoticesFirst)
 {
-    struct rig r;
-    struct peer p;
-    begin_opts(&r, NULL, NULL);
+    begin_opts(NULL, NULL);
     CHECK_OK(cease_http_server_route(r.server, "POST", "/talk", talk, NULL));
     rig_start(&r);
     peer_open(&p, &r);
@@ -392,12 +367,10 @@ TEST(body_cutOffByAReset_saysTheCodeWhoeverNoticesFirst)
         CHECK_EQ(l.cause_code, 8);
         CHECK_STR(l.cause_text, "the client reset the stream: CANCEL");
     }
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
-static void request_with(struct peer *p, const char *path, const char *name, const char *value,
-                         const char *more)
+static void request_with(const char *path, const char *name, const char *value, const char *more)
 {
     struct wire head = {0};
     wire_pseudo(&head, "GET", path);
@@ -405,24 +378,20 @@ static void request_with(struct peer *p, const char *path, const char *name, con
     if (more) {
         wire_field(&head, name, more);
     }
-    wire_frame(&p->out, WIRE_HEADERS, WIRE_END_HEADERS | WIRE_END_STREAM, 1, head.data, head.size);
-    peer_flush(p);
+    wire_frame(&p.out, WIRE_HEADERS, WIRE_END_HEADERS | WIRE_END_STREAM, 1, head.data, head.size);
+    peer_flush(&p);
     wire_free(&head);
 }
 
 TEST(deadline_thatComesWithTheRequest_is504)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
-    request_with(&p, "/end", "grpc-timeout", "20m", NULL);
+    open_with(NULL);
+    request_with("/end", "grpc-timeout", "20m", NULL);
     free(peer_response(&p, 1));
     CHECK_HAS(p.head, ":status: 504\n");
     CHECK_HAS(p.head, "x-request-deadline-expired: 1\n");
     CHECK_EQ(rig_logged(&r, 1).cause_code, CEASE_EDEADLINE);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 static cease_error show(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
@@ -443,14 +412,12 @@ static cease_error show(cease_ctx *ctx, cease_http_request *req, cease_http_resp
 
 TEST(request_itsFields_areWhatAHandlerOfHttp1Sees)
 {
-    struct rig r;
-    struct peer p;
     struct wire_frame f;
-    begin_opts(&r, NULL, NULL);
+    begin_opts(NULL, NULL);
     CHECK_OK(cease_http_server_route(r.server, "GET", "/s/{a}", show, NULL));
     rig_start(&r);
     peer_open(&p, &r);
-    request_with(&p, "/s/a%20b?c=d", "cookie", "e=f", "g=h");
+    request_with("/s/a%20b?c=d", "cookie", "e=f", "g=h");
     peer_wait(&p, WIRE_HEADERS, 1);
     CHECK_HAS(p.head, ":status: 200\n");
     f = peer_wait(&p, WIRE_DATA, 1);
@@ -462,32 +429,24 @@ TEST(request_itsFields_areWhatAHandlerOfHttp1Sees)
     f = peer_wait(&p, WIRE_HEADERS, 1);
     CHECK_STR(p.head, "x-sum: 42\n");
     CHECK(f.flags & WIRE_END_STREAM);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(head_method_hasALengthAndNoBody)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_request(&p.out, 1, "HEAD", "/hello", WIRE_END_STREAM);
     peer_flush(&p);
     struct wire_frame f = peer_wait(&p, WIRE_HEADERS, 1);
     CHECK(f.flags & WIRE_END_STREAM);
     CHECK_HAS(p.head, "content-length: 13\n");
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(expect_100_isAnsweredWhenTheBodyIsRead)
 {
-    struct rig r;
-    struct peer p;
     struct wire head = {0};
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_pseudo(&head, "POST", "/echo");
     wire_field(&head, "expect", "100-continue");
     wire_frame(&p.out, WIRE_HEADERS, WIRE_END_HEADERS, 1, head.data, head.size);
@@ -500,17 +459,13 @@ TEST(expect_100_isAnsweredWhenTheBodyIsRead)
     CHECK_STR(body, "ab");
     free(body);
     wire_free(&head);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(connect_method_isRefused)
 {
-    struct rig r;
-    struct peer p;
     struct wire head = {0};
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     wire_field(&head, ":method", "CONNECT");
     wire_field(&head, ":authority", "a:1");
     wire_frame(&p.out, WIRE_HEADERS, WIRE_END_HEADERS, 1, head.data, head.size);
@@ -518,8 +473,7 @@ TEST(connect_method_isRefused)
     peer_wait(&p, WIRE_HEADERS, 1);
     CHECK_HAS(p.head, ":status: 501\n");
     wire_free(&head);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 /* ---- beside HTTP/1.1 ---- */
@@ -527,9 +481,7 @@ TEST(connect_method_isRefused)
 TEST(preface_byteByByte_isHttp2AndEverythingElseIsNot)
 {
     static const char text[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    struct rig r;
-    struct peer p = {0};
-    begin(&r, NULL);
+    begin(NULL);
     CHECK_EQ(nghttp2_hd_inflate_new(&p.inflater), 0);
     p.fd = rig_connect(&r);
     for (size_t i = 0; i < sizeof text - 1; i++) {
@@ -557,12 +509,10 @@ TEST(preface_byteByByte_isHttp2AndEverythingElseIsNot)
 
 TEST(enable_twiceOrWhileServing_isRefused)
 {
-    struct rig r;
-    begin_opts(&r, NULL, NULL);
+    begin_opts(NULL, NULL);
     CHECK_ERR(cease_http2_enable(r.server, NULL), CEASE_EEXIST);
     CHECK_ERR(cease_http2_enable(NULL, NULL), CEASE_ENOMEM);
     rig_start(&r);
-    struct peer p;
     peer_open(&p, &r);
     peer_get(&p, 1, "/hello");
     free(peer_response(&p, 1));
@@ -571,17 +521,14 @@ TEST(enable_twiceOrWhileServing_isRefused)
     CHECK_ERR(cease_http2_enable(other, &(cease_http2_opts){.stream_window = UINT32_MAX}),
               CEASE_EINVAL);
     cease_http_server_free(other);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 /* ---- limits and floods ---- */
 
 TEST(streams_aboveTheMost_areRefusedAndHandlersBounded)
 {
-    struct rig r;
-    struct peer p;
-    begin_opts(&r, NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
+    begin_opts(NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
     rig_start(&r);
     peer_open(&p, &r);
     for (uint32_t i = 0; i < 5; i++) {
@@ -611,10 +558,8 @@ static cease_error lingering(cease_ctx *ctx, cease_http_request *req, cease_http
 
 TEST(streams_ended_leaveTheirPlaceBeforeTheHandlerReturns)
 {
-    struct rig r;
-    struct peer p;
     cease_chan *gate = cease_chan_new(sizeof(int), 0);
-    begin_opts(&r, NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
+    begin_opts(NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
     CHECK_OK(cease_http_server_route(r.server, "GET", "/lingering", lingering, gate));
     rig_start(&r);
     peer_open(&p, &r);
@@ -634,8 +579,7 @@ TEST(streams_ended_leaveTheirPlaceBeforeTheHandlerReturns)
     cease_chan_close(gate);
     CHECK_EQ(rig_logged(&r, 8).status, 200);
     CHECK_EQ(rig_counts(&r).requests_total, 8);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
     cease_chan_unref(gate);
 }
 
@@ -652,10 +596,8 @@ static cease_error stubborn(cease_ctx *ctx, cease_http_request *req, cease_http_
 
 TEST(resets_rapid_neverRunMoreHandlersThanStreams)
 {
-    struct rig r;
-    struct peer p;
     cease_chan *gate = cease_chan_new(sizeof(int), 0);
-    begin_opts(&r, NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
+    begin_opts(NULL, &(cease_http2_opts){.size = sizeof(cease_http2_opts), .stream_max = 4});
     CHECK_OK(cease_http_server_route(r.server, "GET", "/stubborn", stubborn, gate));
     rig_start(&r);
     peer_open(&p, &r);
@@ -677,17 +619,13 @@ TEST(resets_rapid_neverRunMoreHandlersThanStreams)
     cease_chan_close(gate);
     peer_check_end(&p);
     CHECK(rig_counts(&r).requests_total <= 4);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
     cease_chan_unref(gate);
 }
 
 TEST(flood_ofPings_endsTheConnectionAndItsStreams)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     peer_get(&p, 1, "/end");
     for (int i = 0; i < 3000; i++) {
         wire_frame(&p.out, WIRE_PING, 0, 0, "12345678", 8);
@@ -697,35 +635,29 @@ TEST(flood_ofPings_endsTheConnectionAndItsStreams)
     CHECK_EQ(peer_u32(f.payload + 4), NGHTTP2_ENHANCE_YOUR_CALM);
     peer_check_end(&p);
     CHECK_EQ(rig_logged(&r, 1).cause_code, CEASE_EPEERGONE);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(head_tooLarge_is431AndTheConnectionGoesOn)
 {
-    struct rig r;
-    struct peer p;
     char value[600];
-    begin(&r, &(cease_http_server_opts){.size = sizeof r, .head_max = 512});
+    begin(&(cease_http_server_opts){.size = sizeof(cease_http_server_opts), .head_max = 512});
     memset(value, 'v', sizeof value - 1);
     value[sizeof value - 1] = '\0';
     peer_open(&p, &r);
-    request_with(&p, "/hello", "a", value, NULL);
+    request_with("/hello", "a", value, NULL);
     free(peer_response(&p, 1));
     CHECK_HAS(p.head, ":status: 431\n");
     peer_get(&p, 3, "/hello");
     free(peer_response(&p, 3));
     CHECK_EQ(rig_counts(&r).bad_total, 1);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(reader_thatDoesNotRead_isGivenUpWhenTheBudgetIsOver)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, &(cease_http_server_opts){.size = sizeof r, .write_budget = cease_ms(50)});
-    peer_open(&p, &r);
+    open_with(&(cease_http_server_opts){.size = sizeof(cease_http_server_opts),
+                                        .write_budget = cease_ms(50)});
     wire_u32(&p.out, WIRE_WINDOW_UPDATE, 0, 1u << 30);
     wire_setting(&p.out, 4, 1u << 30);
     for (uint32_t i = 0; i < 100; i++) { /* 120 MB, more than the socket holds */
@@ -734,33 +666,27 @@ TEST(reader_thatDoesNotRead_isGivenUpWhenTheBudgetIsOver)
     peer_flush(&p);
     CHECK_EVENTUALLY(rig_counts(&r).requests_total > 0);
     CHECK_EVENTUALLY(rig_counts(&r).connections == 0);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 TEST(connection_withoutStreams_isEndedWhenItIsIdleTooLong)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, &(cease_http_server_opts){.size = sizeof r, .idle_timeout = cease_ms(30)});
-    peer_open(&p, &r);
+    open_with(&(cease_http_server_opts){.size = sizeof(cease_http_server_opts),
+                                        .idle_timeout = cease_ms(30)});
     peer_get(&p, 1, "/hello");
     free(peer_response(&p, 1));
     struct wire_frame f = peer_wait(&p, WIRE_GOAWAY, 0);
     CHECK_EQ(peer_u32(f.payload + 4), 0);
     peer_check_end(&p);
-    peer_close(&p);
-    rig_stop(&r);
+    close_all();
 }
 
 /* ---- stopping ---- */
 
 TEST(stop_whileStreamsRun_saysGoawayAndServesThem)
 {
-    struct rig r;
-    struct peer p;
     cease_chan *gate = cease_chan_new(sizeof(int), 0);
-    begin_opts(&r, NULL, NULL);
+    begin_opts(NULL, NULL);
     CHECK_OK(cease_http_server_route(r.server, "GET", "/gate", gated, gate));
     rig_start(&r);
     peer_open(&p, &r);
@@ -794,10 +720,8 @@ TEST(stop_whileStreamsRun_saysGoawayAndServesThem)
 
 TEST(stop_graceOver_endsContextsAndAnswers503)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, &(cease_http_server_opts){.size = sizeof r, .grace = cease_ms(-1)});
-    peer_open(&p, &r);
+    open_with(
+        &(cease_http_server_opts){.size = sizeof(cease_http_server_opts), .grace = cease_ms(-1)});
     peer_get(&p, 1, "/end");
     CHECK_EVENTUALLY(rig_counts(&r).requests == 1);
     rig_cancel(&r);
@@ -810,10 +734,7 @@ TEST(stop_graceOver_endsContextsAndAnswers503)
 
 TEST(stop_ofAnIdleConnection_saysGoawayAndEndsIt)
 {
-    struct rig r;
-    struct peer p;
-    begin(&r, NULL);
-    peer_open(&p, &r);
+    open_with(NULL);
     peer_get(&p, 1, "/hello");
     free(peer_response(&p, 1));
     rig_cancel(&r);
