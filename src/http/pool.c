@@ -17,17 +17,13 @@
  *     TAKEN --the callback was already called--> ABANDONED --readable--> closed by the callback
  *
  * All lists, counts and states are under the pool's lock; `state` of a BUSY one is its user's. Nothing is
- * allocated, closed, sent or woken under it. An origin lives while it has connections (`count`: busy,
- * idle and being dialed), waiters, or somebody between two locks (`holders`).
+ * allocated, closed, sent or woken under it. Origins are origin.c's.
  */
-#include "http/pool.h"
+#include "http/origin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BUCKETS = 64, KEY_MAX = 640 };
-enum state { BUSY, ARMING, IDLE, TAKEN, FIRED, ABANDONED };
 
 struct result {
     struct ceasei_link *link; /* BUSY; NULL: see error */
@@ -52,143 +48,6 @@ struct dial {
     struct ceasei_target target;
     char why[CEASEI_WHY_SIZE]; /* the target's */
 };
-
-struct ceasei_origin {
-    struct ceasei_origin *next; /* in its bucket */
-    struct ceasei_link *idle;   /* the newest first */
-    struct waiter *first, *last;
-    uint32_t idle_count, count, holders;
-    uint32_t hash;
-    size_t key_size;
-    char key[];
-};
-
-/* ---- origins: under lock ---- */
-
-static size_t make_key(const struct ceasei_target *t, char key[KEY_MAX])
-{
-    size_t address = strlen(t->address);
-    if (address + t->authority_size + 3 > KEY_MAX) {
-        return 0;
-    }
-    key[0] = (char)('0' + t->tls + 2 * t->tunnel);
-    memcpy(key + 1, t->address, address + 1);
-    memcpy(key + 2 + address, t->authority, t->authority_size);
-    return address + 2 + t->authority_size;
-}
-
-static uint32_t hash_of(const char *key, size_t size) /* FNV-1a */
-{
-    uint32_t h = UINT32_C(2166136261);
-    for (size_t i = 0; i < size; i++) {
-        h = (h ^ (unsigned char)key[i]) * UINT32_C(16777619);
-    }
-    return h;
-}
-
-static struct ceasei_origin *find(struct ceasei_pool *p, uint32_t hash, const char *key,
-                                  size_t size)
-{
-    struct ceasei_origin *o = p->table[hash % BUCKETS];
-    while (o && (o->hash != hash || o->key_size != size || memcmp(o->key, key, size) != 0)) {
-        o = o->next;
-    }
-    return o;
-}
-
-/* Takes it out of the table when nobody needs it any more; then it is to be freed after unlock. */
-static struct ceasei_origin *unneeded(struct ceasei_pool *p, struct ceasei_origin *o)
-{
-    if (o->count > 0 || o->holders > 0 || o->first) {
-        return NULL;
-    }
-    struct ceasei_origin **at = &p->table[o->hash % BUCKETS];
-    while (*at != o) {
-        at = &(*at)->next;
-    }
-    *at = o->next;
-    p->origin_count--;
-    return o;
-}
-
-/* Finds or makes the origin, and holds it. Takes the lock itself. */
-static cease_error hold(struct ceasei_pool *p, uint32_t hash, const char *key, size_t size,
-                        struct ceasei_origin **ret_origin)
-{
-    struct ceasei_origin *made = NULL;
-    for (;;) {
-        ceasei_lock(&p->lock);
-        struct ceasei_origin *o = find(p, hash, key, size);
-        if (!o && made) {
-            o = made;
-            made = NULL;
-            o->next = p->table[hash % BUCKETS];
-            p->table[hash % BUCKETS] = o;
-            p->origin_count++;
-        }
-        if (o) {
-            o->holders++;
-        }
-        ceasei_unlock(&p->lock);
-        if (o) {
-            free(made);
-            *ret_origin = o;
-            return CEASE_OK;
-        }
-        made = calloc(1, sizeof *made + size);
-        if (!made) {
-            return CEASE_ENOMEM;
-        }
-        made->hash = hash;
-        made->key_size = size;
-        memcpy(made->key, key, size);
-    }
-}
-
-static void let_go(struct ceasei_pool *p, struct ceasei_origin *o)
-{
-    ceasei_lock(&p->lock);
-    o->holders--;
-    struct ceasei_origin *gone = unneeded(p, o);
-    ceasei_unlock(&p->lock);
-    free(gone);
-}
-
-/* ---- the idle ones: under lock ---- */
-
-static void insert_idle(struct ceasei_pool *p, struct ceasei_link *l)
-{
-    struct ceasei_origin *o = l->origin;
-    l->older = p->newest;
-    l->newer = NULL;
-    *(p->newest ? &p->newest->newer : &p->oldest) = l;
-    p->newest = l;
-    l->origin_prev = NULL;
-    l->origin_next = o->idle;
-    if (o->idle) {
-        o->idle->origin_prev = l;
-    }
-    o->idle = l;
-    o->idle_count++;
-    p->idle++;
-    p->busy--;
-    l->state = IDLE;
-}
-
-static void remove_idle(struct ceasei_pool *p, struct ceasei_link *l)
-{
-    struct ceasei_origin *o = l->origin;
-    *(l->older ? &l->older->newer : &p->oldest) = l->newer;
-    *(l->newer ? &l->newer->older : &p->newest) = l->older;
-    *(l->origin_prev ? &l->origin_prev->origin_next : &o->idle) = l->origin_next;
-    if (l->origin_next) {
-        l->origin_next->origin_prev = l->origin_prev;
-    }
-    o->idle_count--;
-    p->idle--;
-    p->busy++;
-    l->state = TAKEN;
-}
 
 /* ---- waiters and dials ---- */
 
@@ -274,7 +133,7 @@ static void finish(struct dial *d, struct ceasei_link *link, cease_error e)
         ceasei_pool_put(link);
     }
     start(next);
-    let_go(p, o);
+    ceasei_origin_let_go(p, o);
     free(d);
 }
 
@@ -355,7 +214,7 @@ static void destroy(struct ceasei_link *l)
     p->busy--;
     o->count--;
     struct dial *d = next_dial(p, o);
-    struct ceasei_origin *gone = d ? NULL : unneeded(p, o);
+    struct ceasei_origin *gone = d ? NULL : ceasei_origin_unneeded(p, o);
     ceasei_unlock(&p->lock);
     free(gone);
     start(d);
@@ -374,11 +233,11 @@ static void on_idle_readable(void *arg)
     struct ceasei_link *l = arg;
     struct ceasei_pool *p = l->pool;
     ceasei_lock(&p->lock);
-    bool mine = l->state == IDLE || l->state == ABANDONED;
-    if (l->state == IDLE) {
-        remove_idle(p, l);
+    bool mine = l->state == CEASEI_LINK_IDLE || l->state == CEASEI_LINK_ABANDONED;
+    if (l->state == CEASEI_LINK_IDLE) {
+        ceasei_origin_take(p, l);
     } else if (!mine) {
-        l->state = FIRED;
+        l->state = CEASEI_LINK_FIRED;
     }
     ceasei_unlock(&p->lock);
     if (mine) {
@@ -391,12 +250,12 @@ static bool disarm(struct ceasei_link *l)
 {
     struct ceasei_pool *p = l->pool;
     if (cease_conn_off_readable(l->conn)) {
-        l->state = BUSY;
+        l->state = CEASEI_LINK_BUSY;
         return true;
     }
     ceasei_lock(&p->lock);
-    bool fired = l->state == FIRED;
-    l->state = ABANDONED;
+    bool fired = l->state == CEASEI_LINK_FIRED;
+    l->state = CEASEI_LINK_ABANDONED;
     ceasei_unlock(&p->lock);
     if (fired) {
         destroy(l);
@@ -419,7 +278,7 @@ static void close_idle(struct ceasei_pool *p, const struct ceasei_origin *of)
         ceasei_lock(&p->lock);
         struct ceasei_link *l = of ? of->idle : p->oldest;
         if (l) {
-            remove_idle(p, l);
+            ceasei_origin_take(p, l);
         }
         ceasei_unlock(&p->lock);
         if (!l) {
@@ -458,7 +317,7 @@ static cease_error sweep_task(cease_ctx *ctx, void *arg)
         }
         left = cease_time_sub(cease_time_add(l->idle_since, p->idle_timeout), now);
         if (left.ns <= 0) {
-            remove_idle(p, l);
+            ceasei_origin_take(p, l);
         }
         ceasei_unlock(&p->lock);
         if (left.ns <= 0) {
@@ -478,19 +337,19 @@ static void rest(struct ceasei_pool *p, struct ceasei_link *l)
     bool sweep = false;
     cease_error e = cease_conn_on_readable(l->conn, on_idle_readable, l);
     ceasei_lock(&p->lock);
-    bool usable = e == CEASE_OK && l->state == ARMING;
+    bool usable = e == CEASE_OK && l->state == CEASEI_LINK_ARMING;
     bool wanted = !p->closed && !l->origin->first;
     if (usable && wanted) {
         l->idle_since = cease_now();
-        insert_idle(p, l);
+        ceasei_origin_rest(p, l);
         if (p->idle > p->idle_max) {
             victim = p->oldest;
-            remove_idle(p, victim);
+            ceasei_origin_take(p, victim);
         }
         sweep = !p->sweeping && p->idle > 0 && p->idle_timeout.ns != INT64_MAX;
         p->sweeping = p->sweeping || sweep;
     } else if (usable) {
-        l->state = TAKEN;
+        l->state = CEASEI_LINK_TAKEN;
     }
     ceasei_unlock(&p->lock);
     if (!usable) {
@@ -522,7 +381,7 @@ void ceasei_pool_put(struct ceasei_link *take_link)
     if (!close && o->first) {
         chan = dequeue(p, o, o->first);
     } else if (!close && o->idle_count < p->idle_per_origin_max) {
-        take_link->state = ARMING;
+        take_link->state = CEASEI_LINK_ARMING;
     } else {
         close = true;
     }
@@ -542,10 +401,10 @@ static struct ceasei_link *take_idle(struct ceasei_pool *p, uint32_t hash, const
 {
     for (;;) {
         ceasei_lock(&p->lock);
-        struct ceasei_origin *o = find(p, hash, key, size);
+        struct ceasei_origin *o = ceasei_origin_find(p, hash, key, size);
         struct ceasei_link *l = o ? o->idle : NULL;
         if (l) {
-            remove_idle(p, l);
+            ceasei_origin_take(p, l);
         }
         ceasei_unlock(&p->lock);
         if (!l || disarm(l)) {
@@ -620,23 +479,23 @@ static cease_error get_slowly(cease_ctx *ctx, struct ceasei_pool *p, const struc
 cease_error ceasei_pool_get(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
                             struct ceasei_link **ret_link)
 {
-    char key[KEY_MAX];
-    size_t size = make_key(t, key);
+    char key[CEASEI_ORIGIN_KEY_MAX];
+    size_t size = ceasei_origin_key(t, key);
     cease_error e = size == 0 ? CEASE_EINVAL : cease_err(ctx);
     if (e != CEASE_OK) {
         return e;
     }
-    uint32_t hash = hash_of(key, size);
+    uint32_t hash = ceasei_origin_hash(key, size);
     do {
         struct ceasei_origin *o;
         *ret_link = take_idle(p, hash, key, size);
         if (*ret_link) {
             return CEASE_OK;
         }
-        e = hold(p, hash, key, size, &o);
+        e = ceasei_origin_hold(p, hash, key, size, &o);
         if (e == CEASE_OK) {
             e = get_slowly(ctx, p, t, o, ret_link);
-            let_go(p, o);
+            ceasei_origin_let_go(p, o);
         }
     } while (e == CEASE_OK && !*ret_link);
     return e;
@@ -647,7 +506,7 @@ cease_error ceasei_pool_get(cease_ctx *ctx, struct ceasei_pool *p, const struct 
 cease_error ceasei_pool_init(struct ceasei_pool *p)
 {
     static const cease_group_opts supervise = {.size = sizeof supervise, .supervise = true};
-    p->table = calloc(BUCKETS, sizeof(struct ceasei_origin *));
+    p->table = calloc(CEASEI_ORIGIN_BUCKETS, sizeof(struct ceasei_origin *));
     p->group = cease_group_new(cease_background(), &supervise);
     return p->table && p->group ? CEASE_OK : CEASE_ENOMEM;
 }

@@ -24,7 +24,7 @@ struct ceasei_link {
     struct ceasei_pool *pool;                      /* set at birth; NULL: belongs to no pool */
     struct ceasei_origin *origin;                  /* the same */
     uint64_t used;                                 /* exchanges begun; one user at a time */
-    uint8_t state;                                 /* enum state in pool.c; under lock */
+    uint8_t state;                                 /* enum ceasei_link_state; under lock */
     cease_time idle_since;                         /* under lock, as are the lists */
     struct ceasei_link *older, *newer;             /* of all idle ones */
     struct ceasei_link *origin_next, *origin_prev; /* of the idle ones of the origin */
