@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Not hidden from anybody: they must be frames. */
-#define FRAME __attribute__((noinline, noclone))
+#define FRAME __attribute__((noinline))
 
 FRAME static void waits_a_little(cease_ctx *ctx)
 {
