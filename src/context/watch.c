@@ -82,7 +82,8 @@ bool(cease_watch_add)(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *
 /* Whether the callback of `w` runs at this moment, and in which run. Under the home lock. */
 static struct ceasei_run *run_of(struct ceasei_node *node, const cease_watch *w)
 {
-    uintptr_t items = *ceasei_items_of(&node->home);
+    /* Atomic for the explorer's sake: who calls this in a loop waits for it to change. */
+    uintptr_t items = ceasei_load(ceasei_items_of(&node->home), RELAXED);
     if ((items & ITEMS_RUN) == 0)
         return NULL;
     struct ceasei_run *run = (struct ceasei_run *)(items & ~ITEMS_TAGS);

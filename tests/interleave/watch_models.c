@@ -382,6 +382,26 @@ MODEL(fd_take_take_cancel, .setup = make_root, .threads = {take_fd, take_fd, can
 MODEL(fd_error_cancel, .setup = make_fd, .threads = {error_then_fd, fd_then_error, cancel_with_fd},
       .check = check_fd,
       .seeds = {{BUG_DONE_FD, false, "the end is published before the fd is written"}});
+/* A watch that comes while the end is on its way: its callback may look at the fd. */
+static void on_end_fd(void *arg)
+{
+    on_end(arg);
+    EXPLORE_CHECK(explore_fd_readable((int)fd_seen));
+}
+
+static void add_with_fd(void)
+{
+    cease_watch_add(watch, root, on_end_fd, root);
+}
+
+static void check_told_once(void)
+{
+    EXPLORE_CHECK(calls == 1);
+    check_fd();
+}
+
+MODEL(fd_add_cancel, .setup = make_fd, .threads = {add_with_fd, cancel_with_fd},
+      .check = check_told_once);
 MODEL(fd_error_cancel_above, .setup = make_fd_below,
       .threads = {error_then_fd, fd_then_error, cancel_above}, .check = check_fd);
 
