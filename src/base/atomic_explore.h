@@ -71,6 +71,7 @@ enum explore_bug {
     BUG_STEAL,
     BUG_SLEEP,
     BUG_SEARCH,
+    BUG_NAP,
     BUG_BIAS_FENCE,
     BUG_BIAS_WAIT,
     BUG_MUTEX,

@@ -173,8 +173,10 @@ static cease_error add_to(struct ceasei_worker *w, int fd, uint32_t events,
     ceasei_store(&e->once, (events & EPOLLONESHOT) != 0, RELAXED);
     struct epoll_event event = {.events = events};
     event.data.u64 = (uint64_t)e->generation << 32 | (e->number + 1);
+    ceasei_worker_socket_comes(w);
     if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         err = (cease_error)-errno;
+        ceasei_worker_socket_goes(w);
         entry_free(e);
         return err;
     }
@@ -217,6 +219,7 @@ void ceasei_poller_remove(struct ceasei_poll_entry *e)
                   ceasei_load(&e->slot[1], RELAXED) <= READY);
     /* Closing the fd would do as well, if nobody had a duplicate of it. */
     (void)epoll_ctl(e->worker->epoll, EPOLL_CTL_DEL, e->fd, NULL);
+    ceasei_worker_socket_goes(e->worker);
     entry_free(e);
 }
 

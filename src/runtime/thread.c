@@ -3,7 +3,7 @@
  * thread.c: a worker towards the operating system: its thread's state, its epoll instance, its bell.
  *
  * The bell is an eventfd, edge-triggered and never read: each write ends one epoll_wait, the current or
- * the next.
+ * the next; and a futex, for a worker without sockets (bell.h).
  */
 #include "runtime/bias.h"
 #include "runtime/fiber.h"
@@ -28,6 +28,10 @@ void ceasei_worker_ring(struct ceasei_worker *w)
 {
     uint64_t one = 1;
     int saved_errno = errno;
+    if (ceasei_bell_ring(&w->bell)) {
+        errno = saved_errno;
+        return;
+    }
     while (write(w->event, &one, sizeof one) < 0 && errno == EINTR) {
     }
     errno = saved_errno;
@@ -58,8 +62,37 @@ static int wait_events(struct ceasei_worker *w, struct epoll_event *events, int6
                                               : (int)ms);
 }
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void nap(struct ceasei_worker *w, int64_t timeout_ns)
+{
+    int64_t until_ns = 0;
+    bool is_endless =
+        timeout_ns == INT64_MAX || __builtin_add_overflow(monotonic_ns(), timeout_ns, &until_ns);
+    if (ceasei_bell_nap_begin(&w->bell)) {
+        while (ceasei_bell_naps(&w->bell) && (is_endless || monotonic_ns() < until_ns)) {
+            if (is_endless) {
+                ceasei_futex_wait(&w->bell.word, CEASEI_BELL_NAPS);
+            } else {
+                ceasei_futex_wait_until(&w->bell.word, CEASEI_BELL_NAPS, until_ns);
+            }
+        }
+    }
+    ceasei_bell_nap_end(&w->bell);
+}
+
 void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns)
 {
+    /* SEQ_CST: see bell.h. */
+    if (timeout_ns > 0 && ceasei_load(&w->bell.sockets, SEQ_CST) == 0) {
+        nap(w, timeout_ns);
+        return;
+    }
     struct epoll_event events[EVENTS];
     int n = wait_events(w, events, timeout_ns);
     if (n > 0) {

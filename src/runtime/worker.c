@@ -3,7 +3,8 @@
  * worker.c: a worker's thread between tasks: looking around, stealing, sleeping, waking others.
  *
  * The idea: a worker sleeps in epoll_wait of its own epoll instance, so that one system call waits for
- * sockets, for its earliest timer and for other threads (an eventfd, edge-triggered, never read).
+ * sockets, for its earliest timer and for other threads (an eventfd, edge-triggered, never read); or,
+ * while it has no sockets, on a futex (bell.h).
  * Nobody waits for another worker's sockets.
  *
  * Falling asleep without missing anything is Dekker's handshake over runtime.idle: the worker sets its
@@ -59,6 +60,19 @@ void ceasei_worker_wake(struct ceasei_worker *w)
         (ceasei_and(&ceasei_runtime.idle, ~bit, SEQ_CST) & bit)) {
         ceasei_worker_ring(w);
     }
+}
+
+void ceasei_worker_socket_comes(struct ceasei_worker *w)
+{
+    ceasei_add(&w->bell.sockets, 1, SEQ_CST);
+    if (w != ceasei_worker_self && !CEASE_SEED_BUG(BUG_NAP)) {
+        ceasei_worker_wake(w); /* from a nap that no socket would end */
+    }
+}
+
+void ceasei_worker_socket_goes(struct ceasei_worker *w)
+{
+    ceasei_sub(&w->bell.sockets, 1, RELAXED);
 }
 
 /* Takes the bit of one idle worker and wakes or makes it. False when all are awake. */
@@ -299,8 +313,11 @@ static void sleep_until_something(struct ceasei_worker *w)
         ceasei_store(&rt->watcher, 0, RELAXED);
     }
     ceasei_long_run_begin();
+    cease_time now = cease_now();
+    w->rounds = 0;
+    w->poll_at = cease_time_add(now, cease_ns(POLL_NS)); /* it has been looked at */
     if (woken) {
-        w->spin = cease_now().ns - since_ns < SPIN_WORTH_NS;
+        w->spin = now.ns - since_ns < SPIN_WORTH_NS;
     }
 }
 

@@ -20,6 +20,7 @@
 #define CEASE_RUNTIME_WORKER_H
 
 #include "base/atomic.h"
+#include "runtime/bell.h"
 #include "runtime/heap.h"
 #include "runtime/stack.h"
 #include "runtime/task.h"
@@ -89,6 +90,7 @@ struct ceasei_worker {
     /* Written by others. */
     _Alignas(64) uint32_t head;             /* atomic: compare-and-swap by whoever takes */
     _Alignas(64) struct ceasei_task *inbox; /* atomic: released by pushes, acquired by the owner */
+    struct ceasei_bell bell;
     struct ceasei_ask *ask; /* atomic: see.c wants to know something; taken by a swap */
 
     /* Set at birth. */
@@ -201,6 +203,9 @@ void ceasei_sched_main(void);
 void *ceasei_worker_main(void *arg);
 /* Makes w look at its queues if it sleeps. Any thread. */
 void ceasei_worker_wake(struct ceasei_worker *w);
+/* Before a socket is registered with w, and after it was taken back. Any thread. */
+void ceasei_worker_socket_comes(struct ceasei_worker *w);
+void ceasei_worker_socket_goes(struct ceasei_worker *w);
 /* There is more un-started work than this thread can begin at once: lets somebody else look. */
 void ceasei_worker_wake_any(void);
 
@@ -213,7 +218,8 @@ void ceasei_worker_set_up(struct ceasei_worker *w);
 void ceasei_worker_tear_down(struct ceasei_worker *w);
 /* Ends the current or the next sleep of w. Any thread. */
 void ceasei_worker_ring(struct ceasei_worker *w);
-/* Sleeps until a socket, a ring, or so many ns are over (INT64_MAX: never), and dispatches. */
+/* Sleeps until a socket, a ring, or so many ns are over (INT64_MAX: never), and dispatches. If it may be
+ * long, after the worker has said that it sleeps. */
 void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns);
 
 /* ---- timer.c, poller.c: called by the worker between tasks -------------------------------------- */

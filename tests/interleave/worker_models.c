@@ -33,6 +33,7 @@ static struct ceasei_worker *workers[2];
 static uint32_t bells[2];
 static struct ceasei_task tasks[TASKS];
 static uint32_t runs[TASKS], run_count, wanted, taken;
+static uint32_t socket_is_ready;
 static bool together; /* each of them runs until all do */
 
 struct ceasei_worker **explore_worker(void)
@@ -80,14 +81,27 @@ void ceasei_worker_tear_down(struct ceasei_worker *w)
 
 void ceasei_worker_ring(struct ceasei_worker *w)
 {
-    ceasei_store(&bells[w->index], 1, SEQ_CST);
+    if (ceasei_bell_ring(&w->bell))
+        return;
+    ceasei_store(&bells[w->index], 1, SEQ_CST); /* for the eventfd */
     ceasei_futex_wake(&bells[w->index], 1);
 }
 
 void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns)
 {
+    if (ceasei_load(&socket_is_ready, ACQUIRE)) {
+        ceasei_store(&ceasei_runtime.halt, CEASEI_HALT_NOW, SEQ_CST);
+        return;
+    }
     if (timeout_ns == 0)
         return;
+    if (timeout_ns == INT64_MAX && ceasei_load(&w->bell.sockets, SEQ_CST) == 0) {
+        if (ceasei_bell_nap_begin(&w->bell))
+            while (ceasei_bell_naps(&w->bell))
+                ceasei_futex_wait(&w->bell.word, CEASEI_BELL_NAPS);
+        ceasei_bell_nap_end(&w->bell);
+        return;
+    }
     while (ceasei_swap(&bells[w->index], 0, SEQ_CST) == 0) {
         if (timeout_ns == INT64_MAX)
             ceasei_futex_wait(&bells[w->index], 0);
@@ -298,6 +312,26 @@ MODEL(worker_sleep_go_go, .setup = make_one_for_two_tasks, .threads = {work_0, g
       .check = check_all_ran);
 MODEL(worker_search_go, .setup = make_both, .threads = {work_0, work_1, go},
       .check = check_all_ran);
+
+/* A plain thread brings a worker its first socket, and that is ready: as the kernel has it, this ends a sleep in
+ * epoll_wait and no other. */
+static void make_idle(void)
+{
+    make_one();
+    wanted = 0;
+}
+
+static void bring_socket(void)
+{
+    ceasei_worker_socket_comes(workers[0]);
+    ceasei_store(&socket_is_ready, 1, RELEASE);
+    ceasei_store(&bells[0], 1, SEQ_CST);
+    ceasei_futex_wake(&bells[0], 1);
+}
+
+MODEL(worker_nap_socket, .setup = make_idle, .threads = {work_0, bring_socket},
+      .check = check_all_ran,
+      .seeds = {{BUG_NAP, false, "a worker that naps is not told of its first socket"}});
 
 /* Two tasks that need each other: one worker cannot run both. Both workers sleep, and nobody watches: the
  * second task relies on whoever looks for the first one. */
