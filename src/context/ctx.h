@@ -30,8 +30,8 @@
  * *up*: the home list, or one of the stripes that a contended node grows. Each list has its own
  * lock, which guards the list, the links in it, and the count of *kids*: the children that were
  * derived from the node itself and are not freed yet. A child holds its parent by being counted
- * there (no locked operation of its own), or, when its parent is a plain context or a second
- * parent, by a reference.
+ * there (no locked operation of its own), or, when its parent is a plain context, a second parent or
+ * had ended before it was born, by a reference.
  *
  * Invariants:
  *
