@@ -72,10 +72,10 @@ static cease_error fetch(cease_ctx *ctx, cease_http2_client *client)
 static cease_error ask(cease_ctx *ctx, cease_http2_client *client, const char *name)
 {
     CEASE_AUTO_END cease_canceler *stop = NULL;
-    cease_ctx *half_a_second = cease_with_timeout(ctx, cease_ms(500), &stop);
+    cease_ctx *limited = cease_with_timeout(ctx, cease_sec(5), &stop);
     const cease_grpc_request to = {.size = sizeof to, .method = "/demo.Greeter/Greet"};
     cease_grpc_reply reply = {0};
-    cease_error e = cease_grpc_do(half_a_second, client, &to, name, strlen(name), &reply);
+    cease_error e = cease_grpc_do(limited, client, &to, name, strlen(name), &reply);
     if (e == CEASE_OK) {
         printf("%s %s%s\n", cease_grpc_code_name(reply.code), reply.data, reply.text);
     }

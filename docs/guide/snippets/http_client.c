@@ -10,12 +10,12 @@
 #include <cease/cease.h>
 #include <cease/http_client.h>
 
-/* How many bytes a page has, in at most 800 ms. */
+/* How many bytes a page has, in at most 5 s. */
 static cease_error measure_page(cease_ctx *ctx, cease_http_client *client, const char *url,
                                 size_t *ret_size)
 {
     CEASE_AUTO_END cease_canceler *stop = NULL;
-    cease_ctx *limited = cease_with_timeout(ctx, cease_ms(800), &stop);
+    cease_ctx *limited = cease_with_timeout(ctx, cease_sec(5), &stop);
     const cease_http_call call = {.size = sizeof call, .url = url};
     cease_http_reply reply = {0};
     cease_error e = cease_http_client_do(limited, client, &call, &reply);
