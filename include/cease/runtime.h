@@ -8,8 +8,9 @@
  * What it brings into a process: one thread per worker (made when there is work for it), one that
  * looks after deadlines while workers are busy (made with the first deadline that a task waits
  * for), an epoll instance and an eventfd for each worker, address space for stacks. Its threads
- * block every asynchronous signal. It takes no signal, except SIGSEGV when nobody has: to say which
- * task ran out of stack.
+ * block every asynchronous signal. It takes no signal, except SIGSEGV when nobody has, to say which
+ * task ran out of stack, and what some calls say that they take (cease_with_signals, cease_snapshot_on_sigquit,
+ * cease_block_signal).
  *
  * Environment: CEASE_WORKERS (how many workers at most, 1 to 64), CEASE_STACK (bytes of a stack,
  * with K or M; rounded up to whole pages, from 64K to 64M), CEASE_SEGV=0 (leave SIGSEGV alone).
