@@ -337,6 +337,21 @@ static void make_fd(void)
     fd_seen = (uint32_t)cease_done_fd(root);
 }
 
+/* A watch that is added while the end is on its way: whoever calls it has the fd readable before. */
+static void on_end_look_at_fd(void *arg)
+{
+    EXPLORE_CHECK(explore_fd_readable((int)fd_seen));
+    on_end(arg);
+}
+
+static void add_to_one_with_fd(void)
+{
+    cease_watch_add(watch, root, on_end_look_at_fd, root);
+}
+
+MODEL(fd_watch_added_cancel, .setup = make_fd, .threads = {add_to_one_with_fd, cancel},
+      .check = check_called_once);
+
 static void make_fd_below(void)
 {
     make_root();
@@ -385,8 +400,8 @@ MODEL(fd_error_cancel, .setup = make_fd, .threads = {error_then_fd, fd_then_erro
 /* A watch that comes while the end is on its way: its callback may look at the fd. */
 static void on_end_fd(void *arg)
 {
-    on_end(arg);
     EXPLORE_CHECK(explore_fd_readable((int)fd_seen));
+    on_end(arg);
 }
 
 static void add_with_fd(void)
