@@ -683,7 +683,7 @@ TEST(sched_a_thread_that_parked_without_a_runtime_is_woken_with_one)
 
 /* ---- idle ----------------------------------------------------------------------------------- */
 
-/* Whether a thread is in an epoll_wait that no time ends; -1 when the system does not tell. */
+/* Whether a thread is in an epoll_wait or a futex wait that no time ends; -1 when the system does not tell. */
 static int sleeps_without_end(const char *thread)
 {
     char path[300];
@@ -700,6 +700,7 @@ static int sleeps_without_end(const char *thread)
     known = known && (number != SYS_epoll_wait || (int)timeout == -1);
 #endif
     known = known && (number != SYS_epoll_pwait || (int)timeout == -1);
+    known = known && (number != SYS_futex || timeout == 0);
 #ifdef SYS_epoll_pwait2
     known = known && (number != SYS_epoll_pwait2 || timeout == 0);
 #endif
