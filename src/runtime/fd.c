@@ -87,5 +87,5 @@ CEASE_PUBLIC cease_error cease_fd_wait(cease_ctx *ctx, int fd, unsigned events)
     if (poll(&now, 1, 0) == 1) {
         return now.revents & POLLNVAL ? CEASE_EBADF : CEASE_OK;
     }
-    return ceasei_task_self() ? wait_as_task(ctx, fd, events) : wait_as_thread(ctx, fd, events);
+    return ceasei_sched_self() ? wait_as_task(ctx, fd, events) : wait_as_thread(ctx, fd, events);
 }

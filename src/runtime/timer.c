@@ -80,7 +80,8 @@ CEASE_PUBLIC cease_error cease_sleep(cease_ctx *ctx, cease_dur d)
     if (until.ns == INT64_MAX) {
         return cease_wait(ctx);
     }
-    struct ceasei_task *self = ceasei_task_self();
+    struct ceasei_task *self =
+        ceasei_sched_self(); /* also tells a callback that it must not wait */
     if (self) {
         return sleep_task(self, ctx, until);
     }

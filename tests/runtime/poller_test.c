@@ -338,7 +338,7 @@ static void park_on_hangup(void *arg, unsigned what)
 {
     (void)arg;
     (void)what;
-    (void)cease_sleep(cease_background(), cease_ms(1));
+    (void)cease_sleep(cease_background(), cease_ns(1)); /* over before anybody could park */
 }
 
 TEST_ABORTS(poller_hangup_function_that_parks_aborts, "must not park")
