@@ -228,6 +228,8 @@ static void mark(struct ceasei_run *run, struct ceasei_node *child, const struct
 /* Enters a merge through its second parent. False: somebody else was there, and has left again. */
 static bool cross(struct ceasei_run *run, struct ceasei_node *from, struct ceasei_merge *merge)
 {
+    if (ceasei_is_older(&merge->node.ctx))
+        ceasei_adopt(&merge->node); /* a walker that was in it at the fork is not in this process */
     bool alone = ceasei_swap(&merge->crossing, 1, ACQUIRE) == 0;
     if (CEASE_SEED_BUG(BUG_MERGE))
         alone = true;

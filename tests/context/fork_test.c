@@ -158,6 +158,12 @@ TEST(child_waitsForADeadlineArmedBeforeTheFork_itComes)
     cease_end(stop);
 }
 
+static uint64_t task_seven(void)
+{
+    return 7;
+}
+static const cease_hooks numbered = {.size = sizeof numbered, .task_id = task_seven};
+
 static bool drop_ended_ones(void *arg)
 {
     struct tree *t = arg;
@@ -179,7 +185,9 @@ TEST(child_dropsTheLastReferencesToContextsEndedBeforeTheFork)
     cease_ref(t.ctx);
     cease_ref(t.child);
     cease_ref(t.timed);
+    cease_hooks_install(&numbered); /* what a cause has over the watches is not taken for one */
     cease_cancel(t.stop);
+    cease_hooks_install(NULL);
     cease_end(t.child_stop);
     cease_end(t.timed_stop);
     cease_end(t.stop);
@@ -343,6 +351,7 @@ static bool finish_the_walk(void *arg)
 {
     struct tree *t = arg;
     bool ok = cease_done(t->ctx) && !cease_done(t->child);
+    ok = ok && cease_hooks_installed()->clock == NULL; /* the core's own are back */
     cease_cancel(t->stop);
     return ok && cease_done(t->timed) && cease_done(t->child);
 }
@@ -361,6 +370,55 @@ TEST(child_cancelsWhatTheForkCutOffInTheMiddle_theWholeSubtreeIsDone)
     cease_end(t.child_stop);
     cease_end(t.stop);
     cease_hooks_install(NULL);
+}
+
+/* The same below a merge, into which the cut off walk has gone through its second parent. */
+TEST(child_cancelsWhatTheForkCutOffInsideAMerge_theWholeSubtreeIsDone)
+{
+    skip_when_sanitized();
+    struct tree t;
+    cease_canceler *merge_stop;
+    cease_hooks_install(&gated);
+    t.ctx = cease_with_cancel(cease_background(), &t.stop);
+    cease_ctx *merge = cease_with_merge(cease_background(), t.ctx, &merge_stop);
+    t.child = cease_with_cancel(merge, &t.child_stop);
+    t.timed = cease_with_deadline(merge, (cease_time){1500}, &t.timed_stop);
+    fork_at_gate(cancel_at_second, finish_the_walk, &t);
+    cease_end(t.timed_stop);
+    cease_end(t.child_stop);
+    cease_end(merge_stop);
+    cease_end(t.stop);
+    cease_hooks_install(NULL);
+}
+
+/* A callback goes on in the parent process. In the child nobody waits for it. */
+static cease_watch entered;
+static void stand_at_gate(void *unused)
+{
+    (void)unused;
+    looks_to_gate = 1;
+    look();
+}
+static void *cancel_plainly(void *stop)
+{
+    cease_cancel(stop);
+    return NULL;
+}
+static bool remove_what_runs_elsewhere(void *arg)
+{
+    struct tree *t = arg;
+    cease_watch_remove_sync(&entered);
+    return cease_done(t->ctx) && cease_watch_remove(&entered) == CEASE_WATCH_RAN;
+}
+
+TEST(child_removesAWatchWhoseCallbackRanAtTheFork_waitsForNobody)
+{
+    skip_when_sanitized();
+    struct tree t;
+    t.ctx = cease_with_cancel(cease_background(), &t.stop);
+    CHECK(cease_watch_add(&entered, t.ctx, stand_at_gate, NULL));
+    fork_at_gate(cancel_plainly, remove_what_runs_elsewhere, &t);
+    cease_end(t.stop);
 }
 
 /* Other threads hold every lock there is at some of these forks. */
