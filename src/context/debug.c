@@ -208,10 +208,8 @@ void ceasei_debug_fork(int phase)
 {
     if (phase == FORK_PREPARE)
         pthread_mutex_lock(&debug.mutex);
-    else if (phase == FORK_PARENT)
+    else /* in the child too: the thread that forked has locked it, as ThreadSanitizer remembers */
         pthread_mutex_unlock(&debug.mutex);
-    else
-        debug.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 __attribute__((constructor(101))) static void init(void)
