@@ -184,12 +184,31 @@ TEST(end_ofTheLastShare_keepsTheContextForItsReferences)
     cease_cancel_cause(second, 5, "too late");
     CHECK_EQ(cease_cause_of(ctx)->code, CEASE_ECANCELED);
     cease_end(second);
+    CHECK_EQ(cease_live_count(), 1);
     CHECK_ERR(cease_err(ctx), CEASE_ECANCELED);
     cease_unref(ctx);
     CHECK_EQ(cease_live_count(), 0);
 }
 
-/* Trap: a middle node whose maker let go is still the way to what is below. */
+TEST(end_ofOneShare_keepsTheContextForTheOthers)
+{
+    cease_canceler *stop, *fresh_stop;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_canceler *second = cease_canceler_ref(stop);
+    cease_end(stop);
+    CHECK_EQ(cease_live_count(), 1);
+    cease_ctx *fresh = cease_with_cancel(cease_background(), &fresh_stop);
+    CHECK(fresh != ctx);
+    cease_cancel_cause(second, 5, "too late");
+    CHECK_EQ(cease_cause_of(ctx)->code, CEASE_ECANCELED);
+    cease_end(second);
+    CHECK(!cease_done(fresh));
+    cease_end(fresh_stop);
+    CHECK_EQ(cease_live_count(), 0);
+}
+
+/* Trap: a middle node whose maker let go is still the way to what is below. What is made next would be in its place,
+ * had it been freed. */
 TEST(middle_itsMakerLetGo_childrenStillHearTheAncestor)
 {
     cease_canceler *stop, *leaf_stop;
@@ -197,6 +216,9 @@ TEST(middle_itsMakerLetGo_childrenStillHearTheAncestor)
     cease_ctx *middle = cease_with_value(top, &key, "m");
     cease_ctx *leaf = cease_with_cancel(middle, &leaf_stop);
     cease_unref(middle);
+    CHECK_EQ(cease_live_count(), 3);
+    CEASE_AUTO_UNREF cease_ctx *next = cease_with_value(cease_background(), &key, "next");
+    CHECK(next != middle);
     CHECK(!cease_done(leaf));
     CHECK_STR(cease_value(leaf, &key), "m");
     cease_cancel_cause(stop, 9, NULL);

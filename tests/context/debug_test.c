@@ -8,9 +8,11 @@
 #include <cease/nopark.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,20 +122,58 @@ static void *cancel_pair(void *arg)
     return NULL;
 }
 
-TEST_ABORTS(debug_callbacksThatWaitForEachOther_abortWithBothPlaces, "each removes the other")
+static void let_them_wait_for_each_other(void)
 {
+    static const cease_place place_a = {"a.c", 11, "first"}, place_b = {"b.c", 22, "second"};
     int entered = 0;
     struct pair a = {.entered = &entered}, b = {.entered = &entered};
     a.theirs = &b.mine;
     b.theirs = &a.mine;
     cease_ctx *one = cease_with_cancel(cease_background(), &a.stop);
     cease_ctx *two = cease_with_cancel(cease_background(), &b.stop);
-    cease_watch_add(&a.mine, one, remove_the_other, &a);
-    cease_watch_add(&b.mine, two, remove_the_other, &b);
+    cease_watch_add_at(&a.mine, one, remove_the_other, &a, &place_a);
+    cease_watch_add_at(&b.mine, two, remove_the_other, &b, &place_b);
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, cancel_pair, &a), 0);
     cease_cancel(b.stop);
     pthread_join(thread, NULL);
+}
+
+/* Runs fn in a child process, and gives how that ended and what it has written on stderr. */
+static int status_and_text(void (*fn)(void), char *ret_text, size_t size)
+{
+    int out[2], status;
+    CHECK_EQ(pipe(out), 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* when the case's limit is over, it is over here, too */
+        dup2(out[1], STDERR_FILENO);
+        fn();
+        exit(0);
+    }
+    close(out[1]);
+    size_t length = 0;
+    ssize_t n;
+    while ((n = read(out[0], ret_text + length, size - 1 - length)) > 0)
+        length += (size_t)n;
+    ret_text[length] = '\0';
+    close(out[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+/* Either may be the one that notices. */
+TEST(debug_callbacksThatWaitForEachOther_abortWithBothPlaces)
+{
+    char text[4096];
+    int status = status_and_text(let_them_wait_for_each_other, text, sizeof text);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGABRT);
+    CHECK(strstr(text, "each removes the other") != NULL);
+    CHECK(strstr(text, "a.c:11: first: ") != NULL || strstr(text, "b.c:22: second: ") != NULL);
+    CHECK(strstr(text, "a.c:11 in first") != NULL || strstr(text, "b.c:22 in second") != NULL);
+    CHECK(strstr(text, "a.c:11") != NULL && strstr(text, "b.c:22") != NULL);
 }
 
 static void remove_itself(void *arg)
@@ -190,30 +230,19 @@ TEST(debug_environmentEmptyOrZero_isOff)
     CHECK(!reports_a_leak(""));
 }
 
+static void leave_three_contexts(void)
+{
+    cease_canceler *stop;
+    for (int i = 0; i < 3; i++)
+        (void)cease_with_cancel(cease_background(), &stop);
+}
+
 TEST(debug_contextsNeverEnded_areReportedAtExitWithTheirPlace)
 {
-    int out[2];
-    CHECK_EQ(pipe(out), 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        cease_canceler *stop;
-        dup2(out[1], STDERR_FILENO);
-        for (int i = 0; i < 3; i++)
-            (void)cease_with_cancel(cease_background(), &stop);
-        exit(0);
-    }
-    close(out[1]);
     char text[4096];
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(out[0], text + length, sizeof text - 1 - length)) > 0)
-        length += (size_t)n;
-    text[length] = '\0';
-    close(out[0]);
-    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    (void)status_and_text(leave_three_contexts, text, sizeof text);
     CHECK(strstr(text, "3 contexts were made here and never ended") != NULL);
-    CHECK(strstr(text, "areReportedAtExit") != NULL);
+    CHECK(strstr(text, "leave_three_contexts") != NULL);
 }
 
 /* ----- scopes in which nothing may park ----- */

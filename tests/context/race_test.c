@@ -199,19 +199,29 @@ TEST(children_ofManyThreadsUnderOneParent_allComeAndGo)
     CHECK_EQ(cease_live_count(), 0);
 }
 
-/* The same, with the parent ended in the middle and its last share gone while children live. */
+/* The same, with the parent ended by one of its shares, and its last share gone while children live. */
 struct leaver {
     cease_ctx *parent;
     cease_canceler *share;
-    int *go;
+    int *ready; /* atomic: how many have their children */
 };
+enum { LEAVERS = 8 };
 static void *hold_children(void *arg)
 {
     struct leaver *l = arg;
     cease_canceler *stops[64];
     for (int i = 0; i < 64; i++)
         (void)cease_with_cancel(l->parent, &stops[i]);
+    __atomic_add_fetch(l->ready, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(l->ready, __ATOMIC_ACQUIRE) < LEAVERS)
+        sched_yield(); /* below what has ended a child would be born ended, and hold it otherwise */
     cease_end(l->share);
+    /* The children hold it. Had it been freed, this would be made in its place. */
+    cease_canceler *fresh_stop;
+    (void)cease_with_cancel(cease_background(), &fresh_stop);
+    CHECK_ERR(cease_err(l->parent), CEASE_ECANCELED);
+    CHECK_EQ(cease_cause_of(l->parent)->code, CEASE_ECANCELED);
+    cease_end(fresh_stop);
     for (int i = 0; i < 64; i++)
         cease_end(stops[i]);
     return NULL;
@@ -220,13 +230,13 @@ static void *hold_children(void *arg)
 TEST(children_outlivingTheirParentsLastShare_freeItExactlyOnce)
 {
     for (int round = 0; round < rounds(300); round++) {
-        struct leaver args[8];
+        struct leaver args[LEAVERS];
         cease_canceler *stop;
+        int ready = 0;
         cease_ctx *parent = cease_with_cancel(cease_background(), &stop);
-        for (int i = 0; i < 8; i++)
-            args[i] = (struct leaver){parent, cease_canceler_ref(stop), NULL};
-        cease_end(stop);
-        run_threads(8, hold_children, args, sizeof *args);
+        for (int i = 0; i < LEAVERS; i++)
+            args[i] = (struct leaver){parent, i == 0 ? stop : cease_canceler_ref(stop), &ready};
+        run_threads(LEAVERS, hold_children, args, sizeof *args);
         CHECK_EQ(cease_live_count(), 0);
     }
 }

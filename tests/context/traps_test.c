@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -132,6 +133,43 @@ TEST(deadline_notYetPassed_givesWayToTheCancel)
     cease_end(stop);
 }
 
+/* Three are due, and taken together. The callback of the first ends the others before their turn: one stays what its
+ * cancel has made of it, and what is made where the other was is none of the timer's business. */
+struct due {
+    cease_canceler *gone, *kept, *fresh_stop;
+    cease_ctx *fresh;
+};
+static void end_what_is_due(void *arg)
+{
+    struct due *due = arg;
+    cease_end(due->gone);
+    due->fresh = cease_with_cancel(cease_background(), &due->fresh_stop);
+    cease_cancel_cause(due->kept, 8, NULL);
+}
+
+TEST(timer_firesOnWhatACallbackHasEndedMeanwhile_changesNothing)
+{
+    use_virtual_clock();
+    struct due due;
+    cease_canceler *stop;
+    cease_watch w;
+    cease_ctx *first = cease_with_timeout(cease_background(), cease_ns(50), &stop);
+    cease_ctx *gone = cease_with_timeout(cease_background(), cease_ns(51), &due.gone);
+    cease_ctx *kept = cease_with_timeout(cease_background(), cease_ns(52), &due.kept);
+    CHECK(cease_watch_add(&w, first, end_what_is_due, &due));
+    CHECK(!cease_done(gone) && !cease_done(kept));
+    now.ns += 52;
+    CHECK_EQ(cease_timers_run(1, now), 3);
+    CHECK_ERR(cease_err(first), CEASE_EDEADLINE);
+    CHECK_ERR(cease_err(kept), CEASE_ECANCELED);
+    CHECK_EQ(cease_cause_of(kept)->code, 8);
+    CHECK(!cease_done(due.fresh));
+    cease_end(due.fresh_stop);
+    cease_end(due.kept);
+    cease_end(stop);
+    CHECK_EQ(cease_live_count(), 0);
+}
+
 /* Done on entry: a wait on what has ended returns at once, however it ended, and whether or not any
  * timer has come round. */
 TEST(wait_onAPassedDeadline_returnsAtOnceWithoutATimer)
@@ -252,6 +290,186 @@ TEST(cancel_inTheMiddleOfItself_isDoneOnceAndMissesNobody)
     CHECK_EQ(cease_live_count(), 0);
 }
 
+/* ----- what meets a cancel that stands in the middle ----- */
+
+/* One thread of a case stands at the n-th look at the clock or at its task, until it is let go. */
+static struct {
+    int at_gate, open; /* atomic */
+    int others; /* atomic: how many have come, or gone on, that should wait; each case says which */
+} gate;
+static __thread int looks_to_gate;
+
+static void look(void)
+{
+    if (looks_to_gate > 0 && --looks_to_gate == 0) {
+        __atomic_store_n(&gate.at_gate, 1, __ATOMIC_RELEASE);
+        while (!__atomic_load_n(&gate.open, __ATOMIC_ACQUIRE))
+            sched_yield();
+    }
+}
+static cease_time clock_with_gate(void)
+{
+    look();
+    return now;
+}
+static uint64_t task_with_gate(void)
+{
+    look();
+    return 0;
+}
+
+struct gated_cancel {
+    cease_canceler *stop;
+    int looks;
+};
+static void *cancel_at_gate(void *arg)
+{
+    struct gated_cancel *g = arg;
+    looks_to_gate = g->looks;
+    cease_cancel_cause(g->stop, 4, NULL);
+    return NULL;
+}
+static pthread_t start_cancel_at_gate(struct gated_cancel *g)
+{
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, cancel_at_gate, g), 0);
+    while (!__atomic_load_n(&gate.at_gate, __ATOMIC_ACQUIRE))
+        sched_yield();
+    return thread;
+}
+/* Gives `count` others every chance to go on that should wait, and then lets the cancel go on. */
+static void open_gate(int count)
+{
+    for (int i = 0; i < 1000 && __atomic_load_n(&gate.others, __ATOMIC_ACQUIRE) < count; i++)
+        sched_yield();
+    __atomic_store_n(&gate.open, 1, __ATOMIC_RELEASE);
+}
+
+/* Between the claim and the end, once its canceller has seen that there is nobody to tell. */
+struct newcomer {
+    cease_ctx *parent, *ctx;
+    cease_canceler *stop;
+    cease_watch w;
+    int ran; /* atomic */
+};
+static void *derive_newcomer(void *arg)
+{
+    struct newcomer *n = arg;
+    n->ctx = cease_with_cancel(n->parent, &n->stop);
+    __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
+    return NULL;
+}
+static void *merge_newcomer(void *arg)
+{
+    struct newcomer *n = arg;
+    n->ctx = cease_with_merge(cease_background(), n->parent, &n->stop);
+    __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
+    return NULL;
+}
+static void *watch_newcomer(void *arg)
+{
+    struct newcomer *n = arg;
+    (void)cease_watch_add(&n->w, n->parent, count_up, &n->ran);
+    __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
+    return NULL;
+}
+
+TEST(newcomers_toAClaimedContext_hearOfItsEnd)
+{
+    static const cease_hooks hooks = {.size = sizeof hooks, .task_id = task_with_gate};
+    static void *(*const come[])(void *) = {derive_newcomer, merge_newcomer, watch_newcomer};
+    struct newcomer all[3] = {0};
+    struct gated_cancel cancel = {.looks = 1};
+    pthread_t threads[3];
+    cease_hooks_install(&hooks);
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &cancel.stop);
+    pthread_t canceller = start_cancel_at_gate(&cancel);
+    for (int i = 0; i < 3; i++) {
+        all[i].parent = ctx;
+        CHECK_EQ(pthread_create(&threads[i], NULL, come[i], &all[i]), 0);
+    }
+    open_gate(3);
+    pthread_join(canceller, NULL);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK(cease_done(all[i].ctx));
+        CHECK_EQ(cease_cause_of(all[i].ctx)->code, 4);
+        cease_end(all[i].stop);
+    }
+    CHECK_EQ(all[2].ran, 1);
+    cease_end(cancel.stop);
+    cease_hooks_install(NULL);
+    CHECK_EQ(cease_live_count(), 0);
+}
+
+/* A child has been claimed by its own canceller: its parent's cancel returns when it has ended, not before. */
+struct parents_cancel {
+    cease_canceler *stop;
+    cease_ctx *child;
+    int was_done;
+};
+static void *cancel_and_look_below(void *arg)
+{
+    struct parents_cancel *p = arg;
+    cease_cancel_cause(p->stop, 5, NULL);
+    p->was_done = cease_done(p->child);
+    __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
+    return NULL;
+}
+
+TEST(cancel_whileAChildIsClaimed_returnsWhenThatHasEnded)
+{
+    static const cease_hooks hooks = {.size = sizeof hooks, .task_id = task_with_gate};
+    struct gated_cancel cancel = {.looks = 1};
+    struct parents_cancel parents = {0};
+    pthread_t thread;
+    cease_hooks_install(&hooks);
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &parents.stop);
+    parents.child = cease_with_cancel(ctx, &cancel.stop);
+    pthread_t canceller = start_cancel_at_gate(&cancel);
+    CHECK_EQ(pthread_create(&thread, NULL, cancel_and_look_below, &parents), 0);
+    while (!cease_done(ctx))
+        sched_yield();
+    open_gate(1);
+    pthread_join(canceller, NULL);
+    pthread_join(thread, NULL);
+    CHECK(parents.was_done);
+    CHECK_EQ(cease_cause_of(parents.child)->code, 4);
+    cease_end(cancel.stop);
+    cease_end(parents.stop);
+    cease_hooks_install(NULL);
+}
+
+/* A child has ended by its own canceller, which has not come to what is below it: the parent's cancel does not
+ * wait for that, and not leave it out: it goes there itself. */
+TEST(cancel_duringAChildsOwnWalk_endsWhatThatHasNotReached)
+{
+    static const cease_hooks hooks = {.size = sizeof hooks, .clock = clock_with_gate};
+    struct gated_cancel cancel = {.looks = 2};
+    cease_canceler *stop, *below_stop, *timed_stop;
+    cease_hooks_install(&hooks);
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_ctx *child = cease_with_cancel(ctx, &cancel.stop);
+    cease_ctx *below = cease_with_cancel(child, &below_stop);
+    /* Reached first; whether its deadline came before the cancel is asked of the clock. */
+    cease_ctx *timed = cease_with_deadline(child, cease_time_add(now, cease_ns(50)), &timed_stop);
+    pthread_t canceller = start_cancel_at_gate(&cancel);
+    CHECK(cease_done(child));
+    cease_cancel_cause(stop, 5, NULL);
+    CHECK(cease_done(below));
+    CHECK_EQ(cease_cause_of(below)->code, 4);
+    CHECK_EQ(cease_cause_of(timed)->code, 4);
+    open_gate(0);
+    pthread_join(canceller, NULL);
+    cease_end(timed_stop);
+    cease_end(below_stop);
+    cease_end(cancel.stop);
+    cease_end(stop);
+    cease_hooks_install(NULL);
+    CHECK_EQ(cease_live_count(), 0);
+}
+
 /* A share is ended by one holder while others cancel by theirs. */
 struct holder {
     cease_ctx *ctx; /* with a reference of its own */
@@ -333,6 +551,32 @@ TEST_ABORTS(callback_ofADeadlineParks_abortsOnTheTimerThread, "wait_inside_timer
     cease_watch_add_at(&w, ctx, wait_inside, other, &place);
     (void)cease_wait(ctx);
     (void)cease_wait(other);
+}
+
+/* A callback inside another: when it has returned, the other is still one that must not park. */
+struct outer {
+    cease_canceler *inner_stop;
+    int ran;
+};
+static void call_another_then_park(void *arg)
+{
+    struct outer *outer = arg;
+    cease_cancel(outer->inner_stop);
+    if (outer->ran == 1)
+        park_by_hand(NULL);
+}
+TEST_ABORTS(callback_parksAfterAnotherInsideIt_abortsAndNamesTheOuterOne,
+            "outer_callback_was_added")
+{
+    static const cease_place place = {"here", 1, "outer_callback_was_added"};
+    struct outer outer = {.ran = 0};
+    cease_canceler *stop;
+    cease_watch w, inner;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_ctx *other = cease_with_cancel(cease_background(), &outer.inner_stop);
+    cease_watch_add(&inner, other, count_up, &outer.ran);
+    cease_watch_add_at(&w, ctx, call_another_then_park, &outer, &place);
+    cease_cancel(stop);
 }
 
 /* ----- the done fd, drained ----- */

@@ -245,7 +245,8 @@ TEST(removeSync_whileItRunsElsewhere_waitsUntilItHasReturned)
     }
 }
 
-/* Trap: a removal that said "removed", and the callback that runs all the same. */
+/* Trap: a removal that said "removed", and the callback that runs all the same. The first callback waits until the
+ * remover is there, too: then they go through the list at the same time, against each other or the same way. */
 static void count_up(void *arg)
 {
     __atomic_add_fetch((int *)arg, 1, __ATOMIC_RELAXED);
@@ -261,10 +262,15 @@ TEST(remove_racingTheCancel_saysTheTruth)
         cease_ctx *ctx = cease_with_cancel(cease_background(), &slow.stop);
         for (int i = 0; i < WATCHES; i++)
             cease_watch_add(&w[i], ctx, count_up, &ran[i]);
+        cease_watch_add(&slow.w, ctx, be_slow, &slow);
         pthread_t canceller;
         CHECK_EQ(pthread_create(&canceller, NULL, cancel_it, &slow), 0);
+        while (!__atomic_load_n(&slow.entered, __ATOMIC_ACQUIRE))
+            sched_yield();
+        (void)let_go(&slow);
         int removed[WATCHES] = {0};
-        for (int i = 0; i < WATCHES; i++) {
+        for (int at = 0; at < WATCHES; at++) {
+            int i = round % 2 == 0 ? at : WATCHES - 1 - at;
             removed[i] = cease_watch_remove(&w[i]) == CEASE_WATCH_REMOVED;
             if (!removed[i])
                 cease_watch_remove_sync(&w[i]);
