@@ -98,7 +98,6 @@ cease_error search_all(cease_ctx *ctx, const struct backends *all, const char *q
                        struct result *ret)
 {
     struct asking asking[BACKENDS_MAX];
-    cease_time since = cease_now();
     for (size_t i = 0; i < all->count; i++)
         asking[i].query = query;
     ret->answers = calloc(all->count, sizeof *ret->answers);
@@ -109,7 +108,6 @@ cease_error search_all(cease_ctx *ctx, const struct backends *all, const char *q
     if (group && e != CEASE_OK)
         cease_group_stop(group);
     cease_group_free(group);
-    ret->elapsed = cease_time_sub(cease_now(), since);
     if (e == CEASE_OK)
         rank(ret);
     return e;

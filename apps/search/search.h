@@ -20,7 +20,7 @@ enum { RANKED_MAX = 3 * HITS_MAX };
 struct result {
     struct answer *answers;
     size_t count;
-    cease_dur elapsed;
+    cease_dur elapsed; /* the caller's, who knows when the request's time began */
     struct {
         const struct answer *answer;
         const struct hit *hit;

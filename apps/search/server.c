@@ -32,6 +32,7 @@ struct exchange {
     char query[QUERY_MAX + 1];
     char timeout_text[TIMEOUT_MAX + 1];
     cease_dur timeout;
+    cease_time since; /* before the timeout began */
     struct userip ip;
     struct remote_hops hops;
 };
@@ -178,6 +179,7 @@ static cease_error search_under(cease_ctx *ctx, struct exchange *x)
     struct app *app = x->app;
     struct result result = {0};
     cease_error e = search_all(ctx, &app->backends, x->query, &result);
+    result.elapsed = cease_time_sub(cease_now(), x->since);
     if (is_over(x->ctx))
         e = cease_err(x->ctx);
     else if (e == CEASE_OK)
@@ -191,6 +193,7 @@ static cease_error under_request(struct exchange *x,
                                  cease_error (*fn)(cease_ctx *ctx, struct exchange *x))
 {
     CEASE_AUTO_END cease_canceler *stop = NULL;
+    x->since = cease_now();
     cease_ctx *limited = cease_with_timeout_cause(x->ctx, x->timeout, CEASE_EDEADLINE,
                                                   "the request's timeout is over", &stop);
     cease_ctx *known = userip_with(limited, &x->ip);
