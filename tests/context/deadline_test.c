@@ -126,6 +126,42 @@ TEST(timers_endedInAnyOrder_leaveTheEarliestInFront)
     CHECK_EQ(cease_timers_next(0).ns, INT64_MAX);
 }
 
+/* What takes the place of one that was ended in the middle may be earlier than what is above it there. In tenths of
+ * hours, in an order in which each stays where it was put. */
+TEST(timers_endedInTheMiddle_leaveTheEarliestInFront)
+{
+    static const int order[] = {1, 10, 2, 20, 30, 11, 12, 13, 14, 5}, ended[] = {11, 1, 2};
+    enum { COUNT = sizeof order / sizeof *order, LATEST = 30 };
+    cease_canceler *stops[LATEST + 1] = {0};
+    cease_time start = cease_now(), at;
+    for (int i = 0; i < COUNT; i++) {
+        at = cease_time_add(start, cease_min(6 * order[i]));
+        CHECK(!cease_done(cease_with_deadline(cease_background(), at, &stops[order[i]])));
+    }
+    for (int i = 0; i < 3; i++) {
+        cease_end(stops[ended[i]]);
+        stops[ended[i]] = NULL;
+    }
+    CHECK_EQ(cease_timers_next(0).ns, cease_time_add(start, cease_min(6 * 5)).ns);
+    for (int i = 0; i <= LATEST; i++)
+        cease_end(stops[i]);
+    CHECK_EQ(cease_timers_next(0).ns, INT64_MAX);
+}
+
+TEST(deadline_earlierThanWhatTheTimerThreadSleepsFor_comes)
+{
+    cease_canceler *far_stop, *stop;
+    cease_ctx *far = cease_with_timeout(cease_background(), cease_hour(1), &far_stop);
+    CHECK(!cease_done(far));
+    for (int i = 0; i < 20; i++) {
+        cease_ctx *near = cease_with_timeout(cease_background(), cease_ms(1), &stop);
+        CHECK_ERR(cease_wait(near), CEASE_EDEADLINE);
+        cease_end(stop);
+    }
+    CHECK(!cease_done(far));
+    cease_end(far_stop);
+}
+
 /* The core's own shard is several, one for each thread: who asks for it asks for all. */
 static void *look_at_a_deadline(void *arg)
 {

@@ -76,6 +76,52 @@ TEST_ABORTS(debug_watchOnAGoneContext_aborts, "cease_watch_add: this context is 
     cease_watch_add(&w, ctx, (cease_watch_fn *)abort, NULL);
 }
 
+/* The other calls with one that is gone. */
+static cease_ctx *gone_context(cease_canceler **ret_stop)
+{
+    cease_ctx *ctx = cease_with_cancel(cease_background(), ret_stop);
+    cease_end(*ret_stop);
+    return ctx;
+}
+TEST_ABORTS(debug_cancelCauseOfAGoneContext_aborts, "cease_cancel_cause: this context is gone")
+{
+    cease_canceler *stop;
+    (void)gone_context(&stop);
+    cease_cancel_cause(stop, 1, NULL);
+}
+TEST_ABORTS(debug_endTooOften_aborts, "cease_end: this context is gone")
+{
+    cease_canceler *stop;
+    (void)gone_context(&stop);
+    cease_end(stop);
+}
+TEST_ABORTS(debug_shareOfAGoneContext_aborts, "cease_canceler_ref: this context is gone")
+{
+    cease_canceler *stop;
+    (void)gone_context(&stop);
+    (void)cease_canceler_ref(stop);
+}
+TEST_ABORTS(debug_refOfAGoneContext_aborts, "cease_ref: this context is gone")
+{
+    cease_canceler *stop;
+    (void)cease_ref(gone_context(&stop));
+}
+TEST_ABORTS(debug_valueOfAGoneContext_aborts, "cease_value: this context is gone")
+{
+    cease_canceler *stop;
+    (void)cease_value(gone_context(&stop), &key);
+}
+TEST_ABORTS(debug_deadlineOfAGoneContext_aborts, "cease_deadline: this context is gone")
+{
+    cease_canceler *stop;
+    (void)cease_deadline(gone_context(&stop), NULL);
+}
+TEST_ABORTS(debug_doneFdOfAGoneContext_aborts, "cease_done_fd: this context is gone")
+{
+    cease_canceler *stop;
+    (void)cease_done_fd(gone_context(&stop));
+}
+
 /* Trap: a context wrapped again in a loop. */
 static int depth_reports;
 static const cease_place *depth_place;

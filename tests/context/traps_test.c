@@ -120,6 +120,23 @@ TEST(deadline_passedUnnoticed_comesBeforeALaterCancel)
     cease_end(stop);
 }
 
+/* A timer has the parent, but has not come round: a child whose own deadline is later, and over too, ends as if it had. */
+TEST(deadline_passedLikeAnArmedParents_hasEndedWhenTheCallReturns)
+{
+    use_virtual_clock();
+    cease_canceler *stop, *child_stop;
+    cease_ctx *parent =
+        cease_with_timeout_cause(cease_background(), cease_ns(50), 31, "parent's", &stop);
+    CHECK(!cease_done(parent));
+    now.ns += 60;
+    cease_ctx *child = cease_with_timeout(parent, cease_ns(-5), &child_stop);
+    CHECK_ERR(cease_err(child), CEASE_EDEADLINE);
+    CHECK_EQ(cease_cause_of(child)->code, 31);
+    CHECK_ERR(cease_err(parent), CEASE_EDEADLINE);
+    cease_end(child_stop);
+    cease_end(stop);
+}
+
 TEST(deadline_notYetPassed_givesWayToTheCancel)
 {
     use_virtual_clock();

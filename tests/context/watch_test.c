@@ -199,6 +199,42 @@ TEST(callback_endsTheLastShareThatTheCancelCameWith_works)
     CHECK_EQ(cease_live_count(), 0);
 }
 
+/* Whose callbacks are being called is not freed before they have returned, whoever lets go of it meanwhile. */
+static size_t live_in_callback;
+static void end_and_count(void *arg)
+{
+    cease_end(arg);
+    live_in_callback = cease_live_count();
+}
+
+TEST(callback_endsTheLastShare_theContextStaysUntilItHasReturned)
+{
+    cease_canceler *stop, *child_stop;
+    cease_watch w, child_w;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_watch_add(&w, ctx, end_and_count, stop);
+    cease_cancel(stop);
+    CHECK_EQ(live_in_callback, 1);
+    CHECK_EQ(cease_live_count(), 0);
+
+    ctx = cease_with_cancel(cease_background(), &stop); /* with more than watches */
+    CHECK(cease_done_fd(ctx) >= 0);
+    cease_watch_add(&w, ctx, end_and_count, stop);
+    cease_cancel(stop);
+    CHECK_EQ(live_in_callback, 1);
+    CHECK_EQ(cease_live_count(), 0);
+
+    ctx = cease_with_cancel(cease_background(), &stop); /* and one whose turn is still to come */
+    cease_ctx *child = cease_with_cancel(ctx, &child_stop);
+    cease_watch_add(&w, ctx, end_and_count, child_stop);
+    cease_watch_add(&child_w, child, note, "child");
+    cease_cancel(stop);
+    CHECK_EQ(live_in_callback, 2);
+    CHECK_STR(order, "child");
+    cease_end(stop);
+    CHECK_EQ(cease_live_count(), 0);
+}
+
 /* remove_sync waits for a callback that runs on another thread. */
 struct slow {
     cease_watch w;
@@ -218,6 +254,13 @@ static void *cancel_it(void *arg)
     cease_cancel(((struct slow *)arg)->stop);
     return NULL;
 }
+static void *remove_it(void *arg)
+{
+    struct slow *slow = arg;
+    cease_watch_remove_sync(&slow->w);
+    CHECK_EQ(__atomic_load_n(&slow->left, __ATOMIC_ACQUIRE), 1);
+    return NULL;
+}
 static void *let_go(void *arg)
 {
     __atomic_store_n(&((struct slow *)arg)->may_go, 1, __ATOMIC_RELEASE);
@@ -228,18 +271,20 @@ TEST(removeSync_whileItRunsElsewhere_waitsUntilItHasReturned)
 {
     for (int i = 0; i < 200; i++) {
         struct slow slow = {0};
-        pthread_t canceller, opener;
+        pthread_t canceller, second, opener;
         cease_ctx *ctx = cease_with_cancel(cease_background(), &slow.stop);
         cease_watch_add(&slow.w, ctx, be_slow, &slow);
         CHECK_EQ(pthread_create(&canceller, NULL, cancel_it, &slow), 0);
         while (!__atomic_load_n(&slow.entered, __ATOMIC_ACQUIRE))
             sched_yield();
         CHECK_EQ(cease_watch_remove(&slow.w), CEASE_WATCH_RUNNING);
+        CHECK_EQ(pthread_create(&second, NULL, remove_it, &slow), 0);
         CHECK_EQ(pthread_create(&opener, NULL, let_go, &slow), 0);
         cease_watch_remove_sync(&slow.w);
         CHECK_EQ(__atomic_load_n(&slow.left, __ATOMIC_ACQUIRE), 1);
         CHECK_EQ(cease_watch_remove(&slow.w), CEASE_WATCH_RAN);
         pthread_join(canceller, NULL);
+        pthread_join(second, NULL);
         pthread_join(opener, NULL);
         cease_end(slow.stop);
     }
