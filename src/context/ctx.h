@@ -58,8 +58,9 @@
  *     entered through its second parent is walked by one at a time; waiting for it goes strictly
  *     downwards, so there is no cycle.
  *
- * Lock order: list lock -> timer shard lock. Everything else is taken alone. No lock is held while
- * foreign code runs (callbacks, destructors, sources, hooks).
+ * Lock order: list lock -> timer shard lock; under CEASE_DEBUG list lock -> debug.c's mutex -> that of the
+ * threads. Everything else is taken alone. No lock is held while foreign code runs (callbacks, destructors,
+ * sources, hooks).
  *
  * Freeing. refs counts references, one for all shares together, one for each second parent or plain
  * child, one for each walker. At zero the node's kids decide: with none it is freed; else it
@@ -386,6 +387,7 @@ void ceasei_debug_free(void *ctx);
 void ceasei_debug_born(cease_ctx *ctx, const cease_place *place);
 void ceasei_debug_alive(const cease_ctx *ctx, const cease_place *place, const char *what);
 void ceasei_debug_wait(struct ceasei_thread *self, struct ceasei_thread *other);
+void ceasei_debug_thread_gone(const struct ceasei_thread *thread);
 const cease_place *ceasei_debug_place(const cease_ctx *ctx); /* where it was made */
 void ceasei_debug_trim(void);
 void ceasei_debug_fork(int phase);
@@ -442,6 +444,8 @@ void ceasei_thread_exit(struct ceasei_thread *self); /* gives back what it keeps
 /* Memory of contexts: counted; blocks of up to a node's size come from the thread's cache. */
 void *ceasei_alloc_slow(struct ceasei_thread *self, size_t size);
 void ceasei_free_slow(struct ceasei_thread *self, void *ctx, size_t size);
+void ceasei_threads_forget(
+    const struct ceasei_thread *gone); /* under debug.c's mutex: nobody waits for it */
 void ceasei_threads_fork(int phase);
 
 /* pool.c: blocks of a node's size. A new one may come with others, for the cache of the thread. */

@@ -159,6 +159,14 @@ void ceasei_debug_wait(struct ceasei_thread *self, struct ceasei_thread *other)
     pthread_mutex_unlock(&debug.mutex);
 }
 
+/* Before its memory goes: who has waited for it may not have noticed yet that it need not any more. */
+void ceasei_debug_thread_gone(const struct ceasei_thread *thread)
+{
+    pthread_mutex_lock(&debug.mutex);
+    ceasei_threads_forget(thread);
+    pthread_mutex_unlock(&debug.mutex);
+}
+
 /* ----- at exit ----- */
 
 struct leak {

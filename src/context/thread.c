@@ -62,6 +62,8 @@ void ceasei_thread_exit(struct ceasei_thread *self)
 {
     if (self->shared)
         return;
+    if (CEASE_UNLIKELY(ceasei_debug))
+        ceasei_debug_thread_gone(self);
 #if CEASEI_CACHES
     ceasei_blocks_free(self->nodes, self->node_count);
 #endif
@@ -75,6 +77,16 @@ void ceasei_thread_exit(struct ceasei_thread *self)
     pthread_mutex_unlock(&threads.mutex);
     ceasei_thread_current = NULL;
     free(self);
+}
+
+void ceasei_threads_forget(const struct ceasei_thread *gone)
+{
+    pthread_mutex_lock(&threads.mutex);
+    for (struct ceasei_thread *at = threads.first; at != NULL; at = at->next)
+        /* not taken: it is waited for: its callback returned just now, and the waiter has not looked again */
+        if (at->waits_for == gone)
+            at->waits_for = NULL;
+    pthread_mutex_unlock(&threads.mutex);
 }
 
 size_t cease_live_count(void)

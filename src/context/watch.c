@@ -98,13 +98,12 @@ static bool runs_here(const cease_watch *w)
     ceasei_node_lock(node, &node->home);
     struct ceasei_run *run = run_of(node, w);
     struct ceasei_thread *self = ceasei_thread_self(), *other = run != NULL ? run->thread : NULL;
-    ceasei_unlock(&node->home.lock);
-    if (other == self)
-        return true;
-    /* not taken: NULL: it has returned since take_off() saw it run */
-    if (CEASE_UNLIKELY(ceasei_debug) && other != NULL)
+    /* Under the lock: without it the callback could return, and its thread be gone.
+     * not taken: NULL: it has returned since take_off() saw it run */
+    if (CEASE_UNLIKELY(ceasei_debug) && other != NULL && other != self)
         ceasei_debug_wait(self, other);
-    return false;
+    ceasei_unlock(&node->home.lock);
+    return other == self;
 }
 
 static cease_watch_state take_off(cease_watch *w, struct ceasei_waiter *waiter, bool *ret_wait)

@@ -222,6 +222,77 @@ TEST(debug_callbacksThatWaitForEachOther_abortWithBothPlaces)
     CHECK(strstr(text, "a.c:11") != NULL && strstr(text, "b.c:22") != NULL);
 }
 
+/* A wait that is over is forgotten: first a callback waits for one of the other thread, then, still there, it is waited
+ * for by that thread's next. */
+static struct turns {
+    cease_canceler *stop, *first_stop, *second_stop;
+    cease_watch long_one, first, second;
+    int entered, waited, waiting; /* atomic */
+} turns;
+static void wait_for_flag(const int *flag)
+{
+    while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
+static void set_flag(int *flag)
+{
+    __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
+}
+static void give_others_time(void)
+{
+    for (int i = 0; i < 100; i++)
+        sched_yield();
+}
+static void wait_and_be_waited_for(void *unused)
+{
+    (void)unused;
+    wait_for_flag(&turns.entered);
+    cease_watch_remove_sync(&turns.first);
+    set_flag(&turns.waited);
+    wait_for_flag(&turns.waiting);
+    give_others_time();
+}
+static void be_waited_for(void *unused)
+{
+    (void)unused;
+    set_flag(&turns.entered);
+    give_others_time();
+}
+static void wait_for_the_long_one(void *unused)
+{
+    (void)unused;
+    wait_for_flag(&turns.waited);
+    set_flag(&turns.waiting);
+    cease_watch_remove_sync(&turns.long_one);
+}
+static void *cancel_long_one(void *unused)
+{
+    (void)unused;
+    cease_cancel(turns.stop);
+    return NULL;
+}
+
+TEST(debug_callbacksThatWaitForEachOtherByTurns_areLeftAlone)
+{
+    for (int i = 0; i < 20; i++) {
+        turns = (struct turns){0};
+        cease_ctx *ctx = cease_with_cancel(cease_background(), &turns.stop);
+        CHECK(cease_watch_add(&turns.long_one, ctx, wait_and_be_waited_for, NULL));
+        ctx = cease_with_cancel(cease_background(), &turns.first_stop);
+        CHECK(cease_watch_add(&turns.first, ctx, be_waited_for, NULL));
+        ctx = cease_with_cancel(cease_background(), &turns.second_stop);
+        CHECK(cease_watch_add(&turns.second, ctx, wait_for_the_long_one, NULL));
+        pthread_t thread;
+        CHECK_EQ(pthread_create(&thread, NULL, cancel_long_one, NULL), 0);
+        cease_cancel(turns.first_stop);
+        cease_cancel(turns.second_stop);
+        pthread_join(thread, NULL);
+        cease_end(turns.second_stop);
+        cease_end(turns.first_stop);
+        cease_end(turns.stop);
+    }
+}
+
 static void remove_itself(void *arg)
 {
     struct pair *p = arg;
