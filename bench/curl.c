@@ -6,6 +6,7 @@
  *     curl PORT CALLERS REQUESTS
  */
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,7 +25,8 @@ static double used_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void finish(CURLM *multi, CURLMsg *message, long *left)
+/* Checks what came, and asks again while some are left. Whether it has. */
+static bool finish(CURLM *multi, CURLMsg *message, long *left)
 {
     size_t *got;
     long status = 0;
@@ -37,27 +39,36 @@ static void finish(CURLM *multi, CURLMsg *message, long *left)
     }
     *got = 0;
     curl_multi_remove_handle(multi, easy);
-    if (--*left >= 0)
-        curl_multi_add_handle(multi, easy);
+    if (*left == 0)
+        return false;
+    --*left;
+    curl_multi_add_handle(multi, easy);
+    return true;
 }
 
 static void run(CURLM *multi, CURL **easy, int callers, long requests)
 {
     long left = requests;
-    int running = 0;
-    for (int i = 0; i < callers && left > 0; i++, left--)
-        curl_multi_add_handle(multi, easy[i]);
-    do {
+    int asking =
+        0; /* not yet finished, whatever curl's own count says: it forgets those added again */
+    for (; asking < callers && left > 0; asking++, left--)
+        curl_multi_add_handle(multi, easy[asking]);
+    while (asking > 0) {
         CURLMsg *message;
-        int queued;
-        curl_multi_perform(multi, &running);
-        while ((message = curl_multi_info_read(multi, &queued)))
-            if (message->msg == CURLMSG_DONE)
-                finish(multi, message, &left);
-        curl_multi_perform(multi, &running);
-        if (running)
+        int ignored;
+        bool again = false;
+        curl_multi_perform(multi, &ignored);
+        while ((message = curl_multi_info_read(multi, &ignored))) {
+            if (message->msg != CURLMSG_DONE)
+                continue;
+            if (finish(multi, message, &left))
+                again = true;
+            else
+                asking--;
+        }
+        if (asking > 0 && !again) /* what was added again is sent first */
             curl_multi_poll(multi, NULL, 0, 1000, NULL);
-    } while (running);
+    }
 }
 
 int main(int argc, char **argv)
