@@ -311,8 +311,8 @@ TEST(cancel_inTheMiddleOfItself_isDoneOnceAndMissesNobody)
 
 /* One thread of a case stands at the n-th look at the clock or at its task, until it is let go. */
 static struct {
-    int at_gate, open; /* atomic */
-    int others; /* atomic: how many have come, or gone on, that should wait; each case says which */
+    int at_gate, open;  /* atomic */
+    int coming, others; /* atomic: how many are about to do what should wait, and have done it */
 } gate;
 static __thread int looks_to_gate;
 
@@ -372,6 +372,7 @@ struct newcomer {
 static void *derive_newcomer(void *arg)
 {
     struct newcomer *n = arg;
+    __atomic_add_fetch(&gate.coming, 1, __ATOMIC_ACQ_REL);
     n->ctx = cease_with_cancel(n->parent, &n->stop);
     __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
     return NULL;
@@ -379,6 +380,7 @@ static void *derive_newcomer(void *arg)
 static void *merge_newcomer(void *arg)
 {
     struct newcomer *n = arg;
+    __atomic_add_fetch(&gate.coming, 1, __ATOMIC_ACQ_REL);
     n->ctx = cease_with_merge(cease_background(), n->parent, &n->stop);
     __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
     return NULL;
@@ -386,6 +388,7 @@ static void *merge_newcomer(void *arg)
 static void *watch_newcomer(void *arg)
 {
     struct newcomer *n = arg;
+    __atomic_add_fetch(&gate.coming, 1, __ATOMIC_ACQ_REL);
     (void)cease_watch_add(&n->w, n->parent, count_up, &n->ran);
     __atomic_add_fetch(&gate.others, 1, __ATOMIC_ACQ_REL);
     return NULL;
@@ -405,6 +408,8 @@ TEST(newcomers_toAClaimedContext_hearOfItsEnd)
         all[i].parent = ctx;
         CHECK_EQ(pthread_create(&threads[i], NULL, come[i], &all[i]), 0);
     }
+    while (__atomic_load_n(&gate.coming, __ATOMIC_ACQUIRE) < 3)
+        sched_yield();
     open_gate(3);
     pthread_join(canceller, NULL);
     for (int i = 0; i < 3; i++)
