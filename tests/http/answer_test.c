@@ -1,6 +1,7 @@
 /* answer_test.c: out to break what the client does with answers: redirects, gzip, bodies both ways,
  * proxies, hedging; with servers that lie, stall, reset at every byte, and with every allocation
  * failing and every wait cancelled in turn. */
+#include "handlers.h"
 #include "play.h"
 
 #include <cease/http_client.h>
@@ -366,22 +367,6 @@ static cease_error read_much(cease_ctx *ctx, void *arg, void *buf, size_t size, 
     return CEASE_OK;
 }
 
-static cease_error echo(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                        void *arg)
-{
-    char buf[8192];
-    size_t n = 0;
-    cease_error e;
-    (void)arg;
-    while ((e = cease_http_request_read(ctx, req, buf, sizeof buf, &n)) == CEASE_OK) {
-        e = cease_http_response_write(ctx, res, buf, n);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
-    return e == CEASE_EOF ? CEASE_OK : e;
-}
-
 static cease_error refuse(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                           void *arg)
 {
@@ -393,7 +378,7 @@ static void start_rig(void)
 {
     rig_init(&rig, NULL);
     const cease_http_route route = {
-        .size = sizeof route, .pattern = "/echo", .fn = echo, .body_max = UINT64_C(1) << 40};
+        .size = sizeof route, .pattern = "/echo", .fn = handle_echo, .body_max = UINT64_C(1) << 40};
     CHECK_OK(cease_http_server_add(rig.server, &route));
     CHECK_OK(cease_http_server_route(rig.server, NULL, "/refuse", refuse, NULL));
     rig_start(&rig);

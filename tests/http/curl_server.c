@@ -1,60 +1,17 @@
 /* curl_server.c: a server for curl_test.py: prints its address, serves until SIGTERM, logs to stderr,
  * and says at the end what it holds. */
-#include <cease/cease.h>
-#include <cease/http.h>
-#include <stdio.h>
-#include <string.h>
-
-static cease_error hello(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                         void *arg)
-{
-    (void)req;
-    (void)arg;
-    return cease_http_response_write(ctx, res, "Hello, world\n", 13);
-}
-
-static cease_error echo(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                        void *arg)
-{
-    char buf[8192];
-    size_t n = 0;
-    cease_error e;
-    (void)arg;
-    while ((e = cease_http_request_read(ctx, req, buf, sizeof buf, &n)) == CEASE_OK) {
-        e = cease_http_response_write(ctx, res, buf, n);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
-    return e == CEASE_EOF ? CEASE_OK : e;
-}
-
-static cease_error wait_for_end(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                                void *arg)
-{
-    (void)req;
-    (void)res;
-    (void)arg;
-    return cease_wait(ctx);
-}
-
-static void on_log(const cease_http_log_entry *entry, void *arg)
-{
-    (void)arg;
-    fprintf(stderr, "%s %s %d %s\n", entry->method, entry->target, entry->status,
-            entry->cause_text);
-}
+#include "handlers.h"
 
 static cease_error serve(cease_ctx *ctx)
 {
     char address[CEASE_ADDRESS_SIZE];
     cease_listener *l = NULL;
     const cease_http_server_opts opts = {
-        .size = sizeof opts, .grace = cease_ms(100), .body_max = 64 << 20, .log = on_log};
+        .size = sizeof opts, .grace = cease_ms(100), .body_max = 64 << 20, .log = log_to_stderr};
     cease_http_server *s = cease_http_server_new(&opts);
-    cease_http_server_route(s, "GET", "/hello", hello, NULL);
-    cease_http_server_route(s, "GET", "/wait", wait_for_end, NULL);
-    cease_http_server_route(s, NULL, "/echo", echo, NULL);
+    cease_http_server_route(s, "GET", "/hello", handle_hello, NULL);
+    cease_http_server_route(s, "GET", "/wait", handle_wait, NULL);
+    cease_http_server_route(s, NULL, "/echo", handle_echo, NULL);
     cease_error e = cease_listen(ctx, "127.0.0.1:0", NULL, &l);
     if (e == CEASE_OK) {
         e = cease_listener_address(l, address, sizeof address);

@@ -1,6 +1,7 @@
 /* hostile_test.c: clients that mean harm. Each case names the bound that holds them: heads and bodies that
  * come byte by byte or never end, what two servers could read in two ways, breaking off at every byte, and
  * ten thousand that only wait. docs/design/http.md has the table. */
+#include "handlers.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -16,22 +17,6 @@
 
 static struct rig rig;
 static int smuggled;
-
-static cease_error echo(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                        void *arg)
-{
-    char buf[700];
-    size_t n = 0;
-    cease_error e;
-    (void)arg;
-    while ((e = cease_http_request_read(ctx, req, buf, sizeof buf, &n)) == CEASE_OK) {
-        e = cease_http_response_write(ctx, res, buf, n);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
-    return e == CEASE_EOF ? CEASE_OK : e;
-}
 
 /* Reads the body, answers then. */
 static cease_error sink(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
@@ -66,7 +51,7 @@ static cease_error count_smuggled(cease_ctx *ctx, cease_http_request *req, cease
 static void start(const cease_http_server_opts *opts)
 {
     rig_init(&rig, opts);
-    CHECK_OK(cease_http_server_route(rig.server, "POST", "/echo", echo, NULL));
+    CHECK_OK(cease_http_server_route(rig.server, "POST", "/echo", handle_echo, NULL));
     CHECK_OK(cease_http_server_route(rig.server, "POST", "/sink", sink, NULL));
     CHECK_OK(cease_http_server_route(rig.server, "GET", "/", hello, NULL));
     CHECK_OK(cease_http_server_route(rig.server, NULL, "/smuggled", count_smuggled, NULL));

@@ -1,6 +1,7 @@
 /* server_test.c: out to break the HTTP/2 server from the client's side: streams that are reset, windows
  * that do not open, limits, floods, and stopping. The client (peer.h) is frames on a raw socket; what the
  * server thought is read from its access log. */
+#include "../http/handlers.h"
 #include "peer.h"
 
 #include <cease/http2.h>
@@ -42,22 +43,6 @@ static cease_error gated(cease_ctx *ctx, cease_http_request *req, cease_http_res
     return e == CEASE_OK ? cease_http_response_print(ctx, res, "%d", value) : e;
 }
 
-static cease_error echo(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                        void *arg)
-{
-    char buf[4096];
-    size_t n = 0;
-    cease_error e;
-    (void)arg;
-    while ((e = cease_http_request_read(ctx, req, buf, sizeof buf, &n)) == CEASE_OK) {
-        e = cease_http_response_write(ctx, res, buf, n);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
-    return e == CEASE_EOF ? CEASE_OK : e;
-}
-
 /* Writes more than the buffer holds. */
 static cease_error large(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                          void *arg)
@@ -89,7 +74,7 @@ static void begin_opts(const cease_http_server_opts *opts, const cease_http2_opt
     CHECK_OK(cease_http2_enable(r.server, h2));
     CHECK_OK(cease_http_server_route(r.server, "GET", "/hello", hello, NULL));
     CHECK_OK(cease_http_server_route(r.server, "GET", "/end", until_end, NULL));
-    CHECK_OK(cease_http_server_route(r.server, NULL, "/echo", echo, NULL));
+    CHECK_OK(cease_http_server_route(r.server, NULL, "/echo", handle_echo, NULL));
     CHECK_OK(cease_http_server_route(r.server, "GET", "/large", large, NULL));
     CHECK_OK(cease_http_server_route(r.server, "GET", "/huge", huge, NULL));
 }

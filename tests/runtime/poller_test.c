@@ -348,7 +348,7 @@ TEST_ABORTS(poller_hangup_function_that_parks_aborts, "must not park")
     ceasei_poller_on_hangup(p.entry, park_on_hangup, NULL);
     close(p.fd[1]);
     for (;;) {
-        usleep(1000);
+        pause();
     }
 }
 
