@@ -507,9 +507,22 @@ static void cancel_cause(cease_canceler *c, const cease_place *place, int code, 
                                        .place = place});
 }
 
+/* Without a text: a group's end does it. Its reason stays in registers, as cease_cancel()'s does. */
+static void cancel_code(cease_canceler *c, const cease_place *place, int code)
+{
+    CEASEI_ALIVE((cease_ctx *)(void *)c, place, "cease_cancel_cause");
+    end(node_of_canceler(c), (struct ceasei_reason){.error = CEASE_ECANCELED,
+                                                    .code = code != 0 ? code : CEASE_ECANCELED,
+                                                    .place = place});
+}
+
 void cease_cancel_cause_at(cease_canceler *c, const cease_place *place, int code,
                            const char *format, ...)
 {
+    if (format == NULL && c != NULL) {
+        cancel_code(c, place, code);
+        return;
+    }
     va_list args;
     va_start(args, format);
     cancel_cause(c, place, code, format, args);

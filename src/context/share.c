@@ -94,17 +94,23 @@ static __attribute__((noinline)) void end_share(struct ceasei_node *node, bool l
         ceasei_release(&node->ctx);
 }
 
-/* What discard() does, for an open context straight below the background: it is in no list. Without a
+/* For discard_below_background(): nothing is below the node, and nothing of it to be freed but itself. */
+static inline bool is_bare(const struct ceasei_node *node)
+{
+    uint32_t word = ceasei_load(&node->word, ACQUIRE); /* pairs with the end by another thread */
+    if (word == WORD_DONE) /* by a cancel without a text of its own; no extra, so no stripes */
+        return !ceasei_lock_held(&node->home.lock) && node->home.items == 0;
+    return (word & ~(uint32_t)WORD_LAZY) == 0 && !(word == 0 && has_timer(node)) &&
+           ceasei_is_quiet(node);
+}
+
+/* What discard() does, for a context straight below the background: it is in no list. Without a
  * call, so that no register has to be saved. Under CEASE_DEBUG no block is taken back. */
 static inline bool discard_below_background(struct ceasei_node *node)
 {
-    if (node->ctx.parent != &ceasei_background.ctx)
-        return false;
-    uint32_t word = ceasei_load(&node->word, RELAXED);
-    return (word & ~(uint32_t)WORD_LAZY) == 0 && !(word == 0 && has_timer(node)) &&
-           node->ctx.kind != KIND_MERGE && ceasei_load(&node->shares, ACQUIRE) == 1 &&
-           ceasei_load(&node->ctx.refs, ACQUIRE) == 1 &&
-           ceasei_load(&node->home.kids, RELAXED) == 0 && ceasei_is_quiet(node) &&
+    return node->ctx.parent == &ceasei_background.ctx && node->ctx.kind != KIND_MERGE &&
+           ceasei_load(&node->shares, ACQUIRE) == 1 && ceasei_load(&node->ctx.refs, ACQUIRE) == 1 &&
+           ceasei_load(&node->home.kids, RELAXED) == 0 && is_bare(node) &&
            !ceasei_is_older(&node->ctx) && ceasei_free_at_hand(node);
 }
 
