@@ -13,13 +13,13 @@ enum { PRIVATE_EXPEDITED = 1 << 3, REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
 
 struct ceasei_entered ceasei_entered[CEASEI_WORKERS_MAX];
 
-static uint32_t is_possible; /* atomic: set before the first worker */
-static uint32_t is_child;    /* set in a forked child: there is one thread */
+uint32_t ceasei_bias_is_possible;
+static uint32_t is_child; /* set in a forked child: there is one thread */
 
 #ifdef CEASE_INTERLEAVE
 void ceasei_bias_set_up(void)
 {
-    ceasei_store(&is_possible, 1, RELAXED);
+    ceasei_store(&ceasei_bias_is_possible, 1, RELAXED);
 }
 
 static void fence_all(void)
@@ -32,7 +32,7 @@ void ceasei_bias_set_up(void)
     /* The second call is a trial: what a sandbox forbids it mostly forbids from the start. */
     bool works = syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
                  syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0;
-    ceasei_store(&is_possible, works, RELAXED);
+    ceasei_store(&ceasei_bias_is_possible, works, RELAXED);
 }
 
 /* Returns when every thread of this process, this one included, has passed a full fence since the call. */
@@ -87,35 +87,8 @@ void ceasei_bias_lock_shared(struct ceasei_bias *b)
         b->mixed |= b->last != 0;
         b->last = me;
         b->touches = 0;
-    } else if (++b->touches == CEASEI_BIAS_AFTER && ceasei_load(&is_possible, RELAXED)) {
+    } else if (++b->touches == CEASEI_BIAS_AFTER &&
+               ceasei_load(&ceasei_bias_is_possible, RELAXED)) {
         ceasei_store(&b->owner, me, RELAXED); /* this time it is still held by its lock */
-    }
-}
-
-/* One that has to be made everybody's costs as much as a hundred save. */
-enum { TRUST_MAX = 64, TRUST_LOST = 32 };
-
-void ceasei_bias_born(struct ceasei_bias *b)
-{
-    const struct ceasei_worker *w = ceasei_worker_self;
-    if (!w) {
-        return;
-    }
-    b->last = (uint8_t)w->number;
-    if (w->trust >= 0 && ceasei_load(&is_possible, RELAXED)) {
-        b->owner = (uint8_t)w->number;
-    }
-}
-
-void ceasei_bias_gone(const struct ceasei_bias *b)
-{
-    struct ceasei_worker *w = ceasei_worker_self;
-    if (!w) {
-        return;
-    }
-    if (!b->mixed) {
-        w->trust += w->trust < TRUST_MAX;
-    } else if (w->trust > -TRUST_MAX) {
-        w->trust -= TRUST_LOST;
     }
 }

@@ -56,11 +56,16 @@ enum { CEASEI_ENTERED_MANY = 1, CEASEI_BIAS_AFTER = 250 };
 #define CEASEI_BIAS_FENCE() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #endif
 
+/* One that has to be made everybody's costs as much as a hundred save. */
+enum { CEASEI_TRUST_MAX = 64, CEASEI_TRUST_LOST = 32 };
+
 /* One for each worker, by its index; they outlive the workers. */
 struct ceasei_entered {
     _Alignas(64) uintptr_t word; /* atomic: the worker's; see above */
 };
 extern struct ceasei_entered ceasei_entered[CEASEI_WORKERS_MAX];
+
+extern uint32_t ceasei_bias_is_possible; /* atomic: set before the first worker */
 
 /* Once before the first worker: asks the kernel for its help. */
 void ceasei_bias_set_up(void);
@@ -69,11 +74,6 @@ void ceasei_bias_in_child(void);
 
 /* The slow half of ceasei_bias_lock(): takes b->lock, which holds everybody off, also when it is the caller's own. */
 void ceasei_bias_lock_shared(struct ceasei_bias *b);
-
-/* For a lock that does not live long: it is the calling worker's from its birth if that has lately been right for
- * most of those that it has made, which _gone() tells. */
-void ceasei_bias_born(struct ceasei_bias *b);
-void ceasei_bias_gone(const struct ceasei_bias *b);
 
 /* Goes inside, of a lock or of CEASEI_ENTERED_MANY. What is owned by the caller from then on is held. Only for a
  * worker that is not inside. (It stores and does not count: a chain of loads and stores of one word would be
@@ -110,6 +110,32 @@ static inline uintptr_t *ceasei_bias_lock(struct ceasei_bias *b)
     }
     ceasei_bias_lock_shared(b);
     return NULL;
+}
+
+/* For a lock that does not live long, and is zero: it is the calling worker's from its birth if that has lately
+ * been right for most of those that it has made, which _gone() tells. */
+static inline void ceasei_bias_born(struct ceasei_bias *b)
+{
+    const struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w != NULL)) {
+        b->last = (uint8_t)w->number;
+        b->owner = w->trust >= 0 && ceasei_load(&ceasei_bias_is_possible, RELAXED)
+                       ? (uint8_t)w->number
+                       : 0;
+    }
+}
+
+static inline void ceasei_bias_gone(const struct ceasei_bias *b)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_UNLIKELY(!w)) {
+        return;
+    }
+    if (CEASE_LIKELY(!b->mixed)) {
+        w->trust += w->trust < CEASEI_TRUST_MAX;
+    } else if (w->trust > -CEASEI_TRUST_MAX) {
+        w->trust -= CEASEI_TRUST_LOST;
+    }
 }
 
 static inline void ceasei_bias_unlock(struct ceasei_bias *b, uintptr_t *entered)

@@ -36,18 +36,11 @@ void ceasei_queue_refill_ring(struct ceasei_worker *w)
 
 void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_task *task)
 {
-    bool alone = ceasei_ring_count(w) == 0;
-    task->order = w->order++;
-    if (CEASE_UNLIKELY(w->overflow.first != NULL) || !ceasei_ring_push(w, task)) {
-        ceasei_queue_push(&w->overflow, task);
-        ceasei_queue_refill_ring(w);
-    }
-    /* One new task is ours to run as soon as the running one parks, and if that takes long, the
-     * watcher sees it: no system call for it. */
-    if (ceasei_load(&ceasei_runtime.idle, RELAXED) == 0 ||
-        (alone && ceasei_load(&ceasei_runtime.watcher, RELAXED) != 0)) {
-        return;
-    }
+    ceasei_queue_push_new(w, task);
+}
+
+void ceasei_queue_call_others(void)
+{
     /* The ring's tail, then `searching`; a searcher clears that, then looks at the rings. */
     if (ceasei_or(&ceasei_runtime.searching, 0, SEQ_CST) == 0) {
         ceasei_worker_wake_any();

@@ -6,6 +6,7 @@
 #define CEASE_RUNTIME_QUEUE_H
 
 #include "runtime/park.h"
+#include "runtime/runtime.h"
 #include "runtime/trace.h"
 #include "runtime/worker.h"
 
@@ -13,6 +14,26 @@
 void ceasei_queue_drain_inbox(struct ceasei_worker *w);
 /* The ring has room again: the first of those that did not fit moves up. */
 void ceasei_queue_refill_ring(struct ceasei_worker *w);
+/* There are new tasks, and a worker that sleeps. */
+void ceasei_queue_call_others(void);
+
+/* ceasei_sched_push_new(), for who starts tasks. */
+static inline void ceasei_queue_push_new(struct ceasei_worker *w, struct ceasei_task *task)
+{
+    bool alone = ceasei_ring_count(w) == 0;
+    task->order = w->order++;
+    if (CEASE_UNLIKELY(w->overflow.first != NULL) || !ceasei_ring_push(w, task)) {
+        ceasei_queue_push(&w->overflow, task);
+        ceasei_queue_refill_ring(w);
+    }
+    /* One new task is ours to run as soon as the running one parks, and if that takes long, the
+     * watcher sees it: no system call for it. */
+    if (ceasei_load(&ceasei_runtime.idle, RELAXED) == 0 ||
+        (alone && ceasei_load(&ceasei_runtime.watcher, RELAXED) != 0)) {
+        return;
+    }
+    ceasei_queue_call_others();
+}
 
 /* ceasei_sched_next(), for who does it at every switch. */
 static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
@@ -56,6 +77,16 @@ static inline struct ceasei_task *ceasei_queue_self(void)
     }
 #endif
     return ceasei_sched_self();
+}
+
+/* ceasei_task_self(), without a call. */
+static inline struct ceasei_task *ceasei_queue_task(void)
+{
+#ifdef CEASE_INTERLEAVE
+    return ceasei_task_self();
+#else
+    return ceasei_worker_task();
+#endif
 }
 
 /* ceasei_wake(), quick where the waiter is a task of the calling worker. */

@@ -421,14 +421,10 @@ static struct ceasei_task *shared_pop(size_t count, size_t *ret_count)
 
 cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task)
 {
-    struct ceasei_task *task = cache ? cache->free : NULL;
-    if (CEASE_LIKELY(task)) {
-        cache->free = task->next;
-        __builtin_prefetch(task->next); /* in no cache, when many were started at once */
-        cache->count--;
-        *ret_task = task;
+    if (cache && ceasei_stack_take_own(cache, ret_task)) {
         return CEASE_OK;
     }
+    struct ceasei_task *task;
     if (ceasei_load(&pool.warm_count, RELAXED) > 0) {
         size_t n;
         ceasei_lock(&pool.lock);

@@ -32,6 +32,21 @@ void ceasei_stack_configure(size_t size);
 /* A stack with its task; what is in the task is undefined but `arena`. `cache` may be NULL. */
 cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task);
 
+/* The same without a call, from the worker's own cache; false: it is empty. */
+static inline bool ceasei_stack_take_own(struct ceasei_stack_cache *cache,
+                                         struct ceasei_task **ret_task)
+{
+    struct ceasei_task *task = cache->free;
+    if (CEASE_UNLIKELY(!task)) {
+        return false;
+    }
+    cache->free = task->next;
+    __builtin_prefetch(task->next); /* in no cache, when many were started at once */
+    cache->count--;
+    *ret_task = task;
+    return true;
+}
+
 /* Into the worker's own cache, whose worker may stand on that very stack until it switches away. */
 static inline void ceasei_stack_give(struct ceasei_stack_cache *cache, struct ceasei_task *task)
 {

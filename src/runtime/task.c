@@ -6,19 +6,22 @@
 
 #include "base/panic.h"
 #include "runtime/fiber.h"
+#include "runtime/queue.h"
 #include "runtime/runtime.h"
 #include "runtime/trace.h"
 
 #include <cease/hooks.h>
 
 /* A task on a stack of its own, in no queue yet. */
-static cease_error task_new(const struct ceasei_task_start *start, struct ceasei_worker *w,
-                            struct ceasei_task **ret_task)
+static inline cease_error task_new(const struct ceasei_task_start *start, struct ceasei_worker *w,
+                                   struct ceasei_task **ret_task)
 {
     struct ceasei_task *task;
-    cease_error err = ceasei_stack_take(w ? &w->stacks : NULL, &task);
-    if (CEASE_UNLIKELY(err != CEASE_OK)) {
-        return err;
+    if (!w || CEASE_UNLIKELY(!ceasei_stack_take_own(&w->stacks, &task))) {
+        cease_error err = ceasei_stack_take(w ? &w->stacks : NULL, &task);
+        if (CEASE_UNLIKELY(err != CEASE_OK)) {
+            return err;
+        }
     }
     ceasei_fiber_root(ceasei_stack_bounds(task).bottom, ceasei_stack_whole(task));
     task->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
@@ -43,7 +46,7 @@ static cease_error start_inside(const struct ceasei_task_start *start, struct ce
     if (CEASE_LIKELY(err == CEASE_OK)) {
         ceasei_store(&w->begun, w->begun + 1, RELEASE);
         ceasei_trace(CEASEI_TRACE_SPAWN, NULL, start->place);
-        ceasei_sched_push_new(w, task);
+        ceasei_queue_push_new(w, task);
     }
     return err;
 }
@@ -104,6 +107,6 @@ CEASE_PUBLIC cease_error cease_go(cease_ctx *parent, cease_task_fn *fn, void *ar
 
 CEASE_PUBLIC uint64_t cease_task_id(void)
 {
-    struct ceasei_task *self = ceasei_task_self();
+    struct ceasei_task *self = ceasei_worker_task();
     return self ? self->id : 0;
 }
