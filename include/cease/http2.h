@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * cease/http2.h: HTTP/2 for the server of cease/http.h, and a client. Part of libcease-http2, which uses
- * nghttp2.
+ * cease/http2.h: HTTP/2 for the server of cease/http.h, for the client of cease/http_client.h (cease_http2), and a client
+ * of its own. Part of libcease-http2, which uses nghttp2.
  *
  *     cease_http_server *server = cease_http_server_new(NULL);
  *     cease_http_server_route(server, "GET", "/hello", hello, NULL);
@@ -78,7 +78,25 @@ CEASE_PUBLIC cease_error cease_http2_enable(cease_http_server *s, const cease_ht
 
 /* ---- the client ---- */
 
-/* One connection, on which many streams can be open at a time. */
+/* The table for cease_http_client_opts.multiplex: the client of cease/http_client.h then speaks HTTP/2 with servers
+ * that choose it, with the limits that a cease_http2_opts of zeros has.
+ *
+ *     static const char *const both[] = {"h2", "http/1.1", NULL};
+ *     cease_tls_config *trust = cease_tls_client_new(
+ *         &(cease_tls_client_opts){.size = sizeof(cease_tls_client_opts), .alpn = both});
+ *     const cease_http_client_opts opts = {
+ *         .size = sizeof opts, .tls = cease_https(), .tls_arg = trust, .multiplex = cease_http2()};
+ *
+ * Parks: never.
+ * Callers: any.
+ * Owns: nothing: the table is static.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const cease_http_multiplex *cease_http2(void);
+
+/* One connection, on which many streams can be open at a time. For who wants to hold it himself: a connection
+ * without TLS, streams that go both ways, trailers. */
 typedef struct cease_http2_client cease_http2_client;
 /* One request and its response. One task may read while another writes. */
 typedef struct cease_http2_stream cease_http2_stream;
@@ -116,7 +134,7 @@ CEASE_PUBLIC cease_error cease_http2_client_over(const cease_http_tls *tls, void
 
 /* Connects to an address of cease/net.h, and does what cease_http2_client_new does. With opts->tls it
  * puts TLS on the connection, verifies the server as the address' host, and asks for "h2" (ALPN): a server
- * that does not choose it speaks HTTP/1.1 only, and is one for cease_http_client_do.
+ * that does not choose it speaks HTTP/1.1 only. (cease_http_client_do speaks both.)
  *
  *     static const char *const h2[] = {"h2", NULL};
  *     cease_tls_config *trust = cease_tls_client_new(
@@ -173,7 +191,7 @@ CEASE_PUBLIC cease_error cease_http2_do(cease_ctx *ctx, cease_http2_client *c,
                                         const cease_http_call *call, cease_http_reply *ret);
 
 /* Opens a stream and sends the head of call's request, with what ctx carries; call's body is
- * not sent, only its size told, if it is not NULL. `end`: the request has no body. Above what the server takes at a time, the head waits in
+ * not sent, only its size told (body_length, if there is a body_read). `end`: the request has no body. Above what the server takes at a time, the head waits in
  * the connection. ctx is used during the call only.
  *
  * Parks: never.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cease/http_client.h: an HTTP/1.1 client that keeps its connections, under contexts.
+ * cease/http_client.h: an HTTP client that keeps its connections, under contexts.
  *
  *     cease_http_client *client = cease_http_client_new(NULL);
  *     const cease_http_call call = {.size = sizeof call, .url = "http://example.com/"};
@@ -10,8 +10,10 @@
  *     cease_http_reply_deinit(&reply);
  *     cease_http_client_free(client);
  *
- * It speaks HTTP/1.1, over TLS too: it offers no other protocol, since a pool of connections with one
- * exchange each is another thing than one connection with many. For HTTP/2 see cease_http2_dial.
+ * It speaks HTTP/1.1; and HTTP/2 with servers that choose it over TLS (ALPN), when opts.multiplex is cease_http2()
+ * of cease/http2.h and the TLS configuration offers "h2". Calls to one origin then share a connection, up to
+ * the number that the server takes at a time, and another is made beyond that; nothing else changes for the
+ * caller, but that the reason of an answer is "" and that expect_continue is not asked.
  *
  * One client serves a whole program. It keeps a pool of connections for each origin (scheme, host,
  * port and proxy), follows redirects, asks for gzip and unpacks it, takes proxies from the
@@ -19,14 +21,17 @@
  * left (X-Request-Timeout-Ms), the trace and the baggage (cease/propagate.h).
  *
  * Cancelling. Everything happens under the caller's context. When it ends in the middle of an
- * exchange, that connection is closed, which is how HTTP/1.1 tells a server to stop. When it ends while
+ * exchange, that connection is closed, which is how HTTP/1.1 tells a server to stop; an exchange of HTTP/2 is
+ * reset with CANCEL, and the others on its connection go on. When it ends while
  * a connection is being made, the connection is finished all the same and goes to the pool, for the
  * next call; while a call waits for a connection it also takes one that another call gives back first.
  *
  * Trying again. A call is repeated, once, on a new connection, when its connection came from the pool,
  * broke before the first byte of an answer, the call can be repeated (GET, HEAD, OPTIONS, TRACE, PUT or
  * DELETE; or any method of which no byte went out), its body can be read again, and time is left: a server may
- * close an idle connection at the moment in which it is used.
+ * close an idle connection at the moment in which it is used. What a server of HTTP/2 says that it has not begun
+ * with (REFUSED_STREAM, or behind its GOAWAY) is repeated whatever its method, five times at most, after pauses that
+ * grow from nothing to half a second.
  *
  * Redirects. 301, 302, 303, 307 and 308 with a Location are followed, at most redirect_max times. After a 303,
  * and after a 301 or 302 to a POST, the next request is a GET without the body; otherwise method and
@@ -83,6 +88,32 @@ typedef struct cease_http_tls {
     const char *(*why)(void *session);
 } cease_http_tls;
 
+/* How a client speaks a protocol over TLS that carries many exchanges on one connection: cease/http2.h has a table
+ * for HTTP/2, so that libcease-http needs no library for it. CEASE_EAGAIN and CEASE_ECLOSED, where they are
+ * not told otherwise, mean that the server has not begun with the exchange. */
+typedef struct cease_http_multiplex {
+    size_t size;      /* sizeof(cease_http_multiplex) */
+    const char *alpn; /* the protocol's name over TLS */
+    /* Begins on a session that has agreed on it, which is consumed, also on failure. `gone` is called once the
+     * connection is lost, from a task of its own, at most until `close` returns; it must not call close. */
+    cease_error (*open)(const cease_http_tls *tls, void *take_session, void (*gone)(void *arg),
+                        void *arg, void **ret_connection);
+    /* How many exchanges the server takes at a time; 0: none can be begun any more. */
+    uint32_t (*limit)(void *connection);
+    void (*close)(void *connection); /* when no exchange is left */
+    /* Begins an exchange: sends the head (an absolute URL, a method and every field are given), and the body
+     * when it is of memory, which is then borrowed until `end`. A body_read is not called. */
+    cease_error (*begin)(cease_ctx *ctx, void *connection, const cease_http_call *request,
+                         void **ret_exchange);
+    /* Sends a piece of the body; `last`: its end, with data or without. */
+    cease_error (*write)(cease_ctx *ctx, void *exchange, const void *data, size_t size, bool last);
+    cease_error (*wait)(cease_ctx *ctx, void *exchange, int *ret_status); /* for the head */
+    bool (*header_at)(void *exchange, size_t index, const char **ret_name, const char **ret_value);
+    cease_error (*read)(cease_ctx *ctx, void *exchange, void *buf, size_t size, size_t *ret_count);
+    void (*give_up)(void *exchange); /* any task: resets it, which wakes who waits */
+    void (*end)(void *exchange);     /* frees it; resets it when it is not complete */
+} cease_http_multiplex;
+
 /* redirect_max for a client that follows none. */
 #define CEASE_HTTP_NO_REDIRECTS UINT32_MAX
 
@@ -104,6 +135,8 @@ typedef struct cease_http_client_opts {
     const char *no_proxy; /* with `proxy`: hosts that are asked directly, as in the environment */
     const cease_http_tls *tls; /* NULL: https is CEASE_ENOTSUP */
     void *tls_arg;             /* for tls->open, borrowed */
+    const cease_http_multiplex
+        *multiplex; /* cease_http2(): if the server chooses it; NULL: never */
 } cease_http_client_opts;
 
 /* Makes a client. opts may be NULL; what it points to is copied.
@@ -169,8 +202,10 @@ CEASE_PUBLIC void cease_http_client_count(cease_http_client *c, cease_http_clien
  * Callers: tasks and threads.
  * Owns: *ret_answer is yours: cease_http_answer_close, before ctx goes. call is borrowed until this
  *     returns, but what body, body_read and body_arg point to until the answer is closed.
- * Errors: CEASE_EINVAL (URL, method, header), CEASE_ENOTSUP (https without opts.tls), those of
+ * Errors: CEASE_EINVAL (URL, method, header), CEASE_ENOTSUP (https without opts.tls, or a protocol was
+ *     agreed on that the client does not speak), those of
  *     cease_dial, _read and _write and of the TLS table, CEASE_ECONNREFUSED also when a proxy refuses,
+ *     CEASE_EAGAIN (HTTP/2: refused each time, so it may be tried again later, or elsewhere),
  *     CEASE_EPROTO (not HTTP, cut off, a Location that cannot be followed, more than redirect_max
  *     redirects), what body_read said; the context's.
  * Since: 0.1

@@ -42,9 +42,24 @@ struct cease_http_answer *ceasei_answer_new(uint32_t head_max)
     return a;
 }
 
+/* Of a connection with many exchanges. */
+static void leave(struct cease_http_answer *a)
+{
+    struct ceasei_link *l = a->link;
+    if (a->exchange) {
+        l->multi->end(a->exchange);
+    }
+    a->exchange = NULL;
+    a->link = NULL;
+    ceasei_pool_put(l);
+}
+
 void ceasei_answer_reset(struct cease_http_answer *a)
 {
     ceasei_upload_stop(a);
+    if (a->link && a->link->multi) {
+        leave(a);
+    }
     ceasei_link_close(a->link);
     ceasei_gunzip_free(a->gunzip);
     free(a->pieces);
@@ -193,7 +208,9 @@ cease_error ceasei_answer_read_head(cease_ctx *ctx, struct cease_http_answer *a,
 
 void ceasei_answer_settle(struct cease_http_answer *a)
 {
-    if (a->link && a->ended && ceasei_upload_done(a)) {
+    if (a->link && a->ended && a->link->multi && ceasei_upload_done(a)) {
+        leave(a);
+    } else if (a->link && a->ended && ceasei_upload_done(a)) {
         struct ceasei_link *l = a->link;
         a->link = NULL;
         if (a->reusable && !a->unsent && a->in_at == a->in_size && ceasei_link_is_quiet(l)) {
@@ -207,7 +224,8 @@ void ceasei_answer_settle(struct cease_http_answer *a)
 static cease_error fails(struct cease_http_answer *a, cease_error e)
 {
     cease_error own = ceasei_upload_error(a);
-    a->error = own != CEASE_OK ? own : e == CEASE_ECLOSED ? CEASE_ECONNRESET : e;
+    bool cut = e == CEASE_ECLOSED || (a->exchange && (e == CEASE_EPIPE || e == CEASE_EAGAIN));
+    a->error = own != CEASE_OK ? own : cut ? CEASE_ECONNRESET : e;
     return a->error;
 }
 
@@ -232,7 +250,8 @@ static cease_error read_plain(cease_ctx *ctx, struct cease_http_answer *a, char 
         memcpy(buf, a->in + a->in_at, n);
         a->in_at += n;
     } else {
-        cease_error e = ceasei_link_read(ctx, a->link, buf, size, &n);
+        cease_error e = a->exchange ? a->link->multi->read(ctx, a->exchange, buf, size, &n)
+                                    : ceasei_link_read(ctx, a->link, buf, size, &n);
         if (e == CEASE_EOF && !counted) {
             a->ended = true;
             return CEASE_EOF;

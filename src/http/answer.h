@@ -32,6 +32,7 @@ struct ceasei_upload;
 /* Used by one task at a time; the upload's task touches only what is in its own struct. */
 struct cease_http_answer {
     struct ceasei_link *link; /* NULL: gone back, or closed */
+    void *exchange;           /* of link->multi; NULL: HTTP/1.1, or it has ended */
     struct ceasei_upload *upload;
     struct cease_http_client *client; /* NULL: cease_http_do */
     struct ceasei_http_head head;
@@ -69,6 +70,11 @@ void ceasei_answer_free(struct cease_http_answer *a);
 cease_error ceasei_answer_await_continue(cease_ctx *ctx, struct cease_http_answer *a, bool *ret_go);
 /* Reads heads until one is final, and finds out how its body ends. */
 cease_error ceasei_answer_read_head(cease_ctx *ctx, struct cease_http_answer *a, bool head_only);
+/* multiplex.c: the same for a connection with many exchanges, from its beginning on. *ret_sent: the server may have
+ * begun with it. */
+struct ceasei_call;
+cease_error ceasei_answer_exchange(cease_ctx *ctx, struct cease_http_answer *a,
+                                   const struct ceasei_call *c, bool *ret_sent);
 /* From here on the body is unpacked, if it is packed. */
 cease_error ceasei_answer_unpack(struct cease_http_answer *a);
 /* Gives the connection back if that is possible now. */
@@ -83,6 +89,9 @@ cease_error ceasei_answer_reply(cease_ctx *ctx, struct cease_http_answer *a, cea
 cease_error ceasei_upload_start(cease_ctx *ctx, struct cease_http_answer *a,
                                 const cease_http_call *call, const char *head, size_t head_size,
                                 bool *ret_sent);
+/* Has the body of a function sent by a task, on a connection with many exchanges. */
+cease_error ceasei_upload_begin(cease_ctx *ctx, struct cease_http_answer *a,
+                                const cease_http_call *call);
 /* Waits a moment for it, when all that is left is to hear that the last byte is out. */
 void ceasei_upload_linger(struct cease_http_answer *a);
 /* Whether everything has gone out. */

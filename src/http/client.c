@@ -10,7 +10,9 @@
  * A second try. A connection that was idle may be closed by the server at the moment in which it is used.
  * Then no byte of an answer comes, and nobody can say whether the request was seen. So it is made again if
  * that does no harm: the method may be repeated (RFC 9110, 9.2.2), or not a byte went out. The
- * other idle connections of that origin are not trusted either, so that the second try is the last.
+ * other idle connections of that origin are not trusted either, so that the second try is the last. Where many
+ * exchanges share a connection, a server can say that it has not begun with one: that one can be made again, and as
+ * often as it is refused, within reason.
  */
 #include "http/client.h"
 
@@ -19,6 +21,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+enum { TRIES_MAX = 6 }; /* of a request that is refused */
 
 /* What is known of an error, to who has asked for it. */
 static void say_why(const cease_http_call *call, const char *why)
@@ -107,34 +111,55 @@ static bool rewind_body(const struct ceasei_call *c)
            (call->body_rewind && call->body_rewind(call->body_arg));
 }
 
+/* A server that refuses has too much to do, or goes: soon it may be different. */
+static cease_error pause_before(cease_ctx *ctx, unsigned refusals)
+{
+    return refusals < 2 ? CEASE_OK : cease_sleep(ctx, cease_ms(INT64_C(1) << 3 * (refusals - 2)));
+}
+
+/* Makes the answer as new for another try; of what it was asked, all stays. */
+static void begin_again(struct cease_http_answer *a)
+{
+    uint64_t max = a->max;
+    char *url = a->url;
+    a->url = NULL;
+    ceasei_answer_reset(a);
+    a->max = max;
+    a->url = url;
+}
+
 cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, struct ceasei_call *c,
                             struct cease_http_answer *a)
 {
     struct ceasei_target target = ceasei_call_target(c);
     char why[CEASEI_WHY_SIZE] = "";
+    unsigned refusals = 0;
+    bool repeated = false;
     target.why = why;
     say_why(c->call, "");
-    for (bool again = false;; again = true) {
+    for (;;) {
         bool sent = false;
         cease_error e = client ? ceasei_pool_get(ctx, &client->pool, &target, &a->link)
-                               : ceasei_link_dial(ctx, &target, NULL, NULL, &a->link);
+                               : ceasei_link_dial(ctx, NULL, &target, &a->link);
         if (e != CEASE_OK) {
             a->link = NULL;
             say_why(c->call, why);
             return e;
         }
-        bool reused = a->link->used++ > 0;
+        bool reused = ceasei_add(&a->link->used, 1, RELAXED) > 0;
         if (reused) {
             ceasei_add(&client->reused_total, 1, RELAXED);
         }
-        e = attempt(ctx, c, a, &sent);
+        bool multi = a->link->multi;
+        e = multi ? ceasei_answer_exchange(ctx, a, c, &sent) : attempt(ctx, c, a, &sent);
         if (e == CEASE_OK) {
             return c->gzip ? ceasei_answer_unpack(a) : e;
         }
-        bool safe = may_repeat(c->method) || !sent;
         bool mine = a->error != CEASE_OK || ceasei_upload_error(a) != CEASE_OK ||
                     e == CEASE_EINVAL || e == CEASE_ENOMEM;
-        if (again || !reused || a->begun || mine || !safe || !is_time_left(ctx, c->call)) {
+        bool refused = multi && !sent && ++refusals < TRIES_MAX;
+        bool lost = reused && !repeated && (may_repeat(c->method) || !sent) && !(multi && !sent);
+        if (mine || a->begun || !(refused || lost) || !is_time_left(ctx, c->call)) {
             say_why(c->call, ceasei_link_why(a->link));
             return e;
         }
@@ -142,14 +167,16 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
         if (!rewind_body(c)) {
             return e;
         }
-        ceasei_pool_distrust(a->link);
-        uint64_t max = a->max;
-        char *url = a->url;
-        a->url = NULL;
-        ceasei_answer_reset(a);
-        a->max = max;
-        a->url = url;
+        if (!refused) {
+            repeated = true;
+            ceasei_pool_distrust(a->link);
+        }
+        begin_again(a);
         ceasei_add(&client->retries_total, 1, RELAXED);
+        e = pause_before(ctx, refusals);
+        if (e != CEASE_OK) {
+            return e;
+        }
     }
 }
 

@@ -118,6 +118,13 @@ static cease_error open_tunnel(cease_ctx *ctx, cease_conn *conn, const struct ce
 
 /* ---- the whole ---- */
 
+static void say_why(const struct ceasei_target *t, const char *why)
+{
+    if (t->why) {
+        snprintf(t->why, CEASEI_WHY_SIZE, "%s", why);
+    }
+}
+
 static cease_error add_tls(cease_ctx *ctx, struct ceasei_link *l, const struct ceasei_target *t,
                            void *tls_arg)
 {
@@ -130,33 +137,57 @@ static cease_error add_tls(cease_ctx *ctx, struct ceasei_link *l, const struct c
     cease_conn_ref(l->conn); /* the session closes its own share */
     cease_error e = l->tls->open(ctx, tls_arg, l->conn, host, &l->session);
     if (e != CEASE_OK && l->session) {
-        if (t->why) {
-            snprintf(t->why, CEASEI_WHY_SIZE, "%s", ceasei_link_why(l));
-        }
+        say_why(t, ceasei_link_why(l));
         l->tls->close(l->session);
         l->session = NULL;
     }
     return e;
 }
 
-cease_error ceasei_link_dial(cease_ctx *ctx, const struct ceasei_target *t,
-                             const cease_http_tls *tls, void *tls_arg,
+/* What both sides have agreed to speak, over TLS. */
+static cease_error choose(struct ceasei_pool *p, struct ceasei_link *l,
+                          const struct ceasei_target *t)
+{
+    const cease_http_multiplex *m = p->multi;
+    const char *agreed = l->tls->alpn ? l->tls->alpn(l->session) : NULL;
+    void *session = l->session;
+    if (!agreed || strcmp(agreed, "http/1.1") == 0) {
+        return CEASE_OK;
+    }
+    l->session = NULL;
+    if (!m || strcmp(agreed, m->alpn) != 0) {
+        say_why(t, "the server has chosen a protocol that this client does not speak");
+        l->tls->close(session);
+        return CEASE_ENOTSUP;
+    }
+    cease_error e = m->open(l->tls, session, ceasei_pool_gone, l, &l->shared);
+    if (e == CEASE_OK) {
+        l->multi = m;
+    }
+    return e;
+}
+
+cease_error ceasei_link_dial(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
                              struct ceasei_link **ret_link)
 {
-    if (t->tls && !tls) {
+    if (t->tls && (!p || !p->tls)) {
         return CEASE_ENOTSUP;
     }
     struct ceasei_link *l = calloc(1, sizeof *l);
     if (!l) {
         return CEASE_ENOMEM;
     }
-    l->tls = tls;
+    l->pool = p;
+    l->tls = p ? p->tls : NULL;
     cease_error e = cease_dial(ctx, t->address, NULL, &l->conn);
     if (e == CEASE_OK && t->tunnel) {
         e = open_tunnel(ctx, l->conn, t);
     }
     if (e == CEASE_OK && t->tls) {
-        e = add_tls(ctx, l, t, tls_arg);
+        e = add_tls(ctx, l, t, p->tls_arg);
+    }
+    if (e == CEASE_OK && l->session) {
+        e = choose(p, l, t);
     }
     if (e != CEASE_OK) {
         cease_conn_close(l->conn);

@@ -38,6 +38,7 @@ cease_http_client *cease_http_client_new(const cease_http_client_opts *opts)
     c->pool.dial_timeout = or_default_dur(opts->dial_timeout, cease_sec(30));
     c->pool.tls = opts->tls;
     c->pool.tls_arg = opts->tls_arg;
+    c->pool.multi = opts->multiplex;
     c->redirect_max = or_default(opts->redirect_max, 10);
     c->redirect_max = c->redirect_max == CEASE_HTTP_NO_REDIRECTS ? 0 : c->redirect_max;
     c->head_max = or_default(opts->head_max, CEASEI_ANSWER_HEAD_MAX);

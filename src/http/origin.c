@@ -134,3 +134,36 @@ void ceasei_origin_take(struct ceasei_pool *p, struct ceasei_link *l)
     p->busy++;
     l->state = CEASEI_LINK_TAKEN;
 }
+
+/* ---- the multiplexed ones ---- */
+
+void ceasei_origin_list(struct ceasei_link *l)
+{
+    if (!l->listed) {
+        l->listed = true;
+        l->listed_next = l->origin->listed;
+        l->origin->listed = l;
+    }
+}
+
+void ceasei_origin_unlist(struct ceasei_link *l)
+{
+    struct ceasei_link **at = &l->origin->listed;
+    if (!l->listed) {
+        return;
+    }
+    while (*at != l) {
+        at = &(*at)->listed_next;
+    }
+    *at = l->listed_next;
+    l->listed = false;
+}
+
+struct ceasei_link *ceasei_origin_roomy(const struct ceasei_origin *o)
+{
+    struct ceasei_link *l = o->listed;
+    while (l && l->users >= l->limit) {
+        l = l->listed_next;
+    }
+    return l;
+}

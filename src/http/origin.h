@@ -25,8 +25,10 @@ struct waiter;
 struct ceasei_origin {
     struct ceasei_origin *next;  /* in its bucket */
     struct ceasei_link *idle;    /* the newest first */
+    struct ceasei_link *listed;  /* multiplexed, in use, and good for more */
     struct waiter *first, *last; /* calls that wait; pool.c */
-    uint32_t idle_count, count, holders;
+    uint32_t idle_count, count, holders, dialing;
+    bool single;   /* a connection has turned out not to be multiplexed */
     uint32_t hash; /* set at birth, as is what follows */
     size_t key_size;
     char key[];
@@ -49,5 +51,10 @@ struct ceasei_origin *ceasei_origin_unneeded(struct ceasei_pool *p, struct cease
 /* Puts a busy connection to the idle ones, the newest; and takes one out. */
 void ceasei_origin_rest(struct ceasei_pool *p, struct ceasei_link *l);
 void ceasei_origin_take(struct ceasei_pool *p, struct ceasei_link *l);
+/* The same for those that are multiplexed and in use. Taking one out that is not there is fine. */
+void ceasei_origin_list(struct ceasei_link *l);
+void ceasei_origin_unlist(struct ceasei_link *l);
+/* One of these with room for another user; NULL: none. */
+struct ceasei_link *ceasei_origin_roomy(const struct ceasei_origin *o);
 
 #endif

@@ -16,6 +16,11 @@
  *     IDLE --readable--> closed by the callback
  *     TAKEN --the callback was already called--> ABANDONED --readable--> closed by the callback
  *
+ * A multiplexed connection (HTTP/2) is BUSY while it has users, of which the last to leave puts it to the idle ones.
+ * Meanwhile it is in its origin's list of those that take more, up to its `limit`, until it says that it takes none;
+ * then it is closed when its last user has left. It watches itself and tells by ceasei_pool_gone. Until it is known
+ * that a server does not multiplex, one connection to it is made at a time, for all who wait.
+ *
  * All lists, counts and states are under the pool's lock; `state` of a BUSY one is its user's. Nothing is
  * allocated, closed, sent or woken under it. Origins are origin.c's.
  */
@@ -89,11 +94,15 @@ static struct dial *next_dial(struct ceasei_pool *p, struct ceasei_origin *o)
     if (!w || o->count >= p->connection_max || p->closed) {
         return NULL;
     }
+    if (p->multi && w->spare->target.tls && !o->single && o->dialing > 0) {
+        return NULL; /* that one may do for all */
+    }
     struct dial *d = w->spare;
     w->spare = NULL;
     w->dial = d;
     d->waiter = w;
     o->count++;
+    o->dialing++;
     o->holders++;
     p->dialing++;
     p->dials_total++;
@@ -102,37 +111,75 @@ static struct dial *next_dial(struct ceasei_pool *p, struct ceasei_origin *o)
 
 static void start(struct dial *d);
 
+/* Gives a multiplexed one, of which the caller is a user, to those who wait, as long as it takes more. */
+static void serve(struct ceasei_pool *p, struct ceasei_origin *o, struct ceasei_link *l)
+{
+    for (;;) {
+        cease_chan *chan = NULL;
+        ceasei_lock(&p->lock);
+        if (o->first && l->users < l->limit && !p->closed) {
+            chan = dequeue(p, o, o->first);
+            l->users++;
+        }
+        ceasei_unlock(&p->lock);
+        if (!chan) {
+            return;
+        }
+        send(chan, l, CEASE_OK, "");
+    }
+}
+
+/* Starts what next_dial allows. */
+static void start_all(struct ceasei_pool *p, struct ceasei_origin *o)
+{
+    struct dial *d;
+    do {
+        ceasei_lock(&p->lock);
+        d = next_dial(p, o);
+        ceasei_unlock(&p->lock);
+        start(d);
+    } while (d);
+}
+
 /* What came of a dial: a link, or NULL and an error. */
 static void finish(struct dial *d, struct ceasei_link *link, cease_error e)
 {
     struct ceasei_pool *p = d->pool;
     struct ceasei_origin *o = d->origin;
     cease_chan *chan = NULL;
-    struct dial *next = NULL;
+    bool shared = link && link->multi;
+    uint32_t limit = shared ? link->multi->limit(link->shared) : 0;
     ceasei_lock(&p->lock);
     struct waiter *w = d->waiter;
     p->dialing--;
+    o->dialing--;
     if (link) {
-        link->pool = p;
         link->origin = o;
         p->busy++;
         w = w ? w : o->first;
+        o->single = o->single || !shared;
     } else {
         o->count--;
     }
     if (w) {
         chan = dequeue(p, o, w);
     }
-    if (!link) {
-        next = next_dial(p, o);
+    if (shared) {
+        link->limit = limit;
+        link->users = chan ? 2 : 1; /* this dial is one until all who wait are served */
+        ceasei_origin_list(link);
     }
     ceasei_unlock(&p->lock);
     if (chan) {
         send(chan, link, e, d->why);
-    } else if (link) {
+    }
+    if (shared) {
+        serve(p, o, link);
+    }
+    if (link && (shared || !chan)) {
         ceasei_pool_put(link);
     }
-    start(next);
+    start_all(p, o);
     ceasei_origin_let_go(p, o);
     free(d);
 }
@@ -143,7 +190,7 @@ static cease_error dial_task(cease_ctx *ctx, void *arg)
     struct ceasei_link *link = NULL;
     cease_canceler *stop;
     cease_ctx *limited = cease_with_timeout(ctx, d->pool->dial_timeout, &stop);
-    cease_error e = ceasei_link_dial(limited, &d->target, d->pool->tls, d->pool->tls_arg, &link);
+    cease_error e = ceasei_link_dial(limited, d->pool, &d->target, &link);
     if (e == CEASE_EDEADLINE && cease_err(limited) == e) {
         e = CEASE_ETIMEDOUT; /* the pool's limit, not the caller's time */
     }
@@ -194,6 +241,9 @@ static struct dial *dial_new(struct ceasei_pool *p, struct ceasei_origin *o,
 
 static void close_conn(struct ceasei_link *l)
 {
+    if (l->multi) {
+        l->multi->close(l->shared);
+    }
     if (l->session) {
         l->tls->close(l->session);
     }
@@ -249,6 +299,9 @@ static void on_idle_readable(void *arg)
 static bool disarm(struct ceasei_link *l)
 {
     struct ceasei_pool *p = l->pool;
+    if (l->multi) {
+        return true;
+    }
     if (cease_conn_off_readable(l->conn)) {
         l->state = CEASEI_LINK_BUSY;
         return true;
@@ -300,6 +353,32 @@ void ceasei_pool_distrust(struct ceasei_link *l)
     }
 }
 
+static cease_error discard_task(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    destroy(arg);
+    return CEASE_OK;
+}
+
+/* On a task of the connection, which cannot close what it belongs to. One that is in use is left to its users. */
+void ceasei_pool_gone(void *arg)
+{
+    struct ceasei_link *l = arg;
+    struct ceasei_pool *p = l->pool;
+    ceasei_lock(&p->lock);
+    bool mine = l->state == CEASEI_LINK_IDLE;
+    if (mine) {
+        ceasei_origin_take(p, l);
+    }
+    l->gone = true;
+    ceasei_unlock(&p->lock);
+    if (mine && cease_go(cease_background(), discard_task, l) != CEASE_OK) {
+        ceasei_lock(&p->lock);
+        ceasei_origin_rest(p, l); /* for the sweeper */
+        ceasei_unlock(&p->lock);
+    }
+}
+
 /* ---- the sweeper: a task while there are idle ones ---- */
 
 static cease_error sweep_task(cease_ctx *ctx, void *arg)
@@ -335,9 +414,9 @@ static void rest(struct ceasei_pool *p, struct ceasei_link *l)
 {
     struct ceasei_link *victim = NULL;
     bool sweep = false;
-    cease_error e = cease_conn_on_readable(l->conn, on_idle_readable, l);
+    cease_error e = l->multi ? CEASE_OK : cease_conn_on_readable(l->conn, on_idle_readable, l);
     ceasei_lock(&p->lock);
-    bool usable = e == CEASE_OK && l->state == CEASEI_LINK_ARMING;
+    bool usable = e == CEASE_OK && l->state == CEASEI_LINK_ARMING && !l->gone;
     bool wanted = !p->closed && !l->origin->first;
     if (usable && wanted) {
         l->idle_since = cease_now();
@@ -350,6 +429,7 @@ static void rest(struct ceasei_pool *p, struct ceasei_link *l)
         p->sweeping = p->sweeping || sweep;
     } else if (usable) {
         l->state = CEASEI_LINK_TAKEN;
+        l->users = 1;
     }
     ceasei_unlock(&p->lock);
     if (!usable) {
@@ -367,6 +447,31 @@ static void rest(struct ceasei_pool *p, struct ceasei_link *l)
     }
 }
 
+/* A user leaves. False: it was the last, and the caller has the connection for itself. */
+static bool leave(struct ceasei_pool *p, struct ceasei_link *l)
+{
+    uint32_t limit = l->multi->limit(l->shared);
+    struct ceasei_origin *o = l->origin;
+    cease_chan *chan = NULL;
+    ceasei_lock(&p->lock);
+    l->limit = limit;
+    bool good = limit > 0 && !p->closed;
+    if (good && o->first && l->users <= limit) {
+        chan = dequeue(p, o, o->first); /* gets what the caller had */
+    } else {
+        l->users--;
+    }
+    bool last = l->users == 0;
+    if (last || !good) {
+        ceasei_origin_unlist(l);
+    }
+    ceasei_unlock(&p->lock);
+    if (chan) {
+        send(chan, l, CEASE_OK, "");
+    }
+    return !last;
+}
+
 void ceasei_pool_put(struct ceasei_link *take_link)
 {
     struct ceasei_pool *p = take_link->pool;
@@ -374,12 +479,19 @@ void ceasei_pool_put(struct ceasei_link *take_link)
         ceasei_link_close(take_link);
         return;
     }
+    if (take_link->multi && leave(p, take_link)) {
+        return;
+    }
     struct ceasei_origin *o = take_link->origin;
     cease_chan *chan = NULL;
     ceasei_lock(&p->lock);
-    bool close = p->closed;
+    bool close = p->closed || (take_link->multi && take_link->limit == 0);
     if (!close && o->first) {
         chan = dequeue(p, o, o->first);
+        if (take_link->multi) {
+            take_link->users = 1;
+            ceasei_origin_list(take_link);
+        }
     } else if (!close && o->idle_count < p->idle_per_origin_max) {
         take_link->state = CEASEI_LINK_ARMING;
     } else {
@@ -395,19 +507,39 @@ void ceasei_pool_put(struct ceasei_link *take_link)
     }
 }
 
-/* The newest idle one of the origin that is still open. */
-static struct ceasei_link *take_idle(struct ceasei_pool *p, uint32_t hash, const char *key,
+/* Asks a multiplexed one, of which the caller has become a user, whether it takes that many. */
+static bool admits(struct ceasei_pool *p, struct ceasei_link *l)
+{
+    uint32_t limit = l->multi->limit(l->shared);
+    ceasei_lock(&p->lock);
+    l->limit = limit;
+    bool ok = l->users <= limit;
+    ceasei_unlock(&p->lock);
+    if (!ok) {
+        ceasei_pool_put(l);
+    }
+    return ok;
+}
+
+/* One that takes another user, or the newest idle one of the origin that is still open. */
+static struct ceasei_link *take_open(struct ceasei_pool *p, uint32_t hash, const char *key,
                                      size_t size)
 {
     for (;;) {
         ceasei_lock(&p->lock);
         struct ceasei_origin *o = ceasei_origin_find(p, hash, key, size);
-        struct ceasei_link *l = o ? o->idle : NULL;
-        if (l) {
+        struct ceasei_link *l = o ? ceasei_origin_roomy(o) : NULL;
+        if (!l && o && o->idle) {
+            l = o->idle;
             ceasei_origin_take(p, l);
         }
+        if (l && l->multi) {
+            l->state = CEASEI_LINK_BUSY;
+            l->users++;
+            ceasei_origin_list(l);
+        }
         ceasei_unlock(&p->lock);
-        if (!l || disarm(l)) {
+        if (!l || (l->multi ? admits(p, l) : disarm(l))) {
             return l;
         }
     }
@@ -417,7 +549,7 @@ static struct ceasei_link *take_idle(struct ceasei_pool *p, uint32_t hash, const
 static bool enqueue(struct ceasei_pool *p, struct ceasei_origin *o, struct waiter *w)
 {
     ceasei_lock(&p->lock);
-    bool queue = !o->idle;
+    bool queue = !o->idle && !ceasei_origin_roomy(o);
     struct dial *d = NULL;
     if (queue) {
         *(o->last ? &o->last->next : &o->first) = w;
@@ -488,7 +620,7 @@ cease_error ceasei_pool_get(cease_ctx *ctx, struct ceasei_pool *p, const struct 
     uint32_t hash = ceasei_origin_hash(key, size);
     do {
         struct ceasei_origin *o;
-        *ret_link = take_idle(p, hash, key, size);
+        *ret_link = take_open(p, hash, key, size);
         if (*ret_link) {
             return CEASE_OK;
         }
@@ -517,11 +649,11 @@ void ceasei_pool_deinit(struct ceasei_pool *p)
     ceasei_lock(&p->lock);
     p->closed = true;
     ceasei_unlock(&p->lock);
-    if (p->table) {
-        close_idle(p, NULL);
-    }
     cease_group_free(p->group);
-    for (;;) { /* the poller may be about to call for one that is ABANDONED */
+    for (
+        ;
+        ;) { /* the poller may be about to call for one that is ABANDONED; or one closes that is gone */
+        close_idle(p, NULL);
         ceasei_lock(&p->lock);
         bool empty = p->origin_count == 0;
         ceasei_unlock(&p->lock);

@@ -15,15 +15,21 @@ struct ceasei_origin;
 
 enum { CEASEI_WHY_SIZE = 192 }; /* bytes of words for an error */
 
-/* One connection, plain or with TLS. Used by one exchange at a time; what is marked so is under the
- * pool's lock. */
+/* One connection, plain or with TLS. Used by one exchange at a time, or by `users` if it is multiplexed; what is
+ * marked so is under the pool's lock. */
 struct ceasei_link {
     cease_conn *conn;
     const cease_http_tls *tls;
-    void *session;                                 /* of tls; NULL: plain */
+    void *session;                     /* of tls; NULL: plain, or multiplexed */
+    const cease_http_multiplex *multi; /* set at birth, as is the next; NULL: HTTP/1.1 */
+    void *shared;                      /* of multi */
+    uint32_t users, limit;             /* of shared; under lock, as is what follows */
+    bool gone;                         /* it is lost */
+    bool listed;                       /* among those of the origin that take more */
+    struct ceasei_link *listed_next;
     struct ceasei_pool *pool;                      /* set at birth; NULL: belongs to no pool */
     struct ceasei_origin *origin;                  /* the same */
-    uint64_t used;                                 /* exchanges begun; one user at a time */
+    uint64_t used;                                 /* atomic: exchanges begun */
     uint8_t state;                                 /* enum ceasei_link_state; under lock */
     cease_time idle_since;                         /* under lock, as are the lists */
     struct ceasei_link *older, *newer;             /* of all idle ones */
@@ -59,9 +65,10 @@ struct ceasei_target {
 struct ceasei_pool {
     uint32_t connection_max, idle_max, idle_per_origin_max; /* set at birth */
     cease_dur idle_timeout, dial_timeout;                   /* set at birth */
-    const cease_http_tls *tls;                              /* set at birth, as is its argument */
+    const cease_http_tls *tls;                              /* set at birth, as are the next two */
     void *tls_arg;
-    cease_group *group; /* dials and the sweeper; set at birth */
+    const cease_http_multiplex *multi; /* NULL: HTTP/1.1 only */
+    cease_group *group;                /* dials and the sweeper; set at birth */
     struct ceasei_lock lock;
     struct ceasei_origin **table; /* under lock, as is all that follows */
     uint32_t table_size, origin_count;
@@ -81,16 +88,19 @@ void ceasei_pool_close_idle(struct ceasei_pool *p);
 /* A connection to the target: an idle one, a new one, or one that somebody gives back meanwhile. */
 cease_error ceasei_pool_get(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
                             struct ceasei_link **ret_link);
-/* Gives one back that can be used again: nothing is unread, nothing unsent. */
+/* Gives one back that can be used again: nothing is unread, nothing unsent. A multiplexed one is always given
+ * back, whatever has become of it: others may be using it. */
 void ceasei_pool_put(struct ceasei_link *take_link);
-/* Closes one, idle or not; of a pool or not. NULL is fine. */
+/* Closes one, idle or not; of a pool or not. NULL is fine. Not for a multiplexed one. */
 void ceasei_link_close(struct ceasei_link *take_link);
 /* One from the pool was found dead: those that are idle for its origin are as old, and closed. */
 void ceasei_pool_distrust(struct ceasei_link *l);
 
-/* connect.c: makes one, without a pool. The TLS table and its argument are the pool's. */
-cease_error ceasei_link_dial(cease_ctx *ctx, const struct ceasei_target *t,
-                             const cease_http_tls *tls, void *tls_arg,
+/* connect.c: makes one. `p` has the TLS table and the protocols, and hears of the end of a connection that is
+ * multiplexed (ceasei_pool_gone); NULL: neither. */
+cease_error ceasei_link_dial(cease_ctx *ctx, struct ceasei_pool *p, const struct ceasei_target *t,
                              struct ceasei_link **ret_link);
+/* A multiplexed connection is lost; arg is its link. */
+void ceasei_pool_gone(void *arg);
 
 #endif

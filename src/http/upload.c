@@ -31,7 +31,8 @@ enum state { RUNNING, LAST, DONE, CUT_OFF, FAILED }; /* RUNNING → LAST → DON
 
 struct ceasei_upload {
     cease_group *group;
-    struct ceasei_link *link; /* the answer keeps it until this is joined */
+    struct ceasei_link *link; /* the answer keeps it until this is joined, and the exchange */
+    void *exchange;           /* of link->multi; NULL: HTTP/1.1 */
     const char *data;         /* of memory */
     size_t size;
     cease_http_body_fn *read; /* or of a function */
@@ -41,16 +42,30 @@ struct ceasei_upload {
     cease_error error;
 };
 
-static cease_error send_piece(cease_ctx *ctx, struct ceasei_link *l, const char *data, size_t size,
-                              bool chunked)
+static cease_error send_piece(cease_ctx *ctx, const struct ceasei_upload *u, const char *data,
+                              size_t size, bool chunked)
 {
     char line[24];
     size_t n = 0;
+    if (u->exchange) {
+        return u->link->multi->write(ctx, u->exchange, data, size, false);
+    }
     struct iovec iov[3] = {{.iov_base = line},
                            {.iov_base = (void *)(uintptr_t)data, .iov_len = size},
                            {.iov_base = (void *)(uintptr_t) "\r\n", .iov_len = chunked ? 2 : 0}};
     iov[0].iov_len = chunked ? (size_t)snprintf(line, sizeof line, "%zx\r\n", size) : 0;
-    return ceasei_link_write(ctx, l, iov, 3, &n);
+    return ceasei_link_write(ctx, u->link, iov, 3, &n);
+}
+
+/* What says that the body has ended. */
+static cease_error send_end(cease_ctx *ctx, const struct ceasei_upload *u, bool chunked)
+{
+    size_t n = 0;
+    const struct iovec end = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n", .iov_len = 5};
+    if (u->exchange) {
+        return u->link->multi->write(ctx, u->exchange, NULL, 0, true);
+    }
+    return chunked ? ceasei_link_write(ctx, u->link, &end, 1, &n) : CEASE_OK;
 }
 
 /* Sends a body that a function gives. *ret_body: the error is the body's, not the connection's. */
@@ -77,7 +92,7 @@ static cease_error send_body(cease_ctx *ctx, struct ceasei_upload *u, bool *ret_
             ceasei_store(&u->state, LAST, RELAXED);
         }
         *ret_body = false;
-        e = send_piece(ctx, u->link, piece, n, chunked);
+        e = send_piece(ctx, u, piece, n, chunked);
         if (e != CEASE_OK) {
             return e;
         }
@@ -86,10 +101,8 @@ static cease_error send_body(cease_ctx *ctx, struct ceasei_upload *u, bool *ret_
         return CEASE_EINVAL; /* less than was promised */
     }
     *ret_body = false;
-    size_t n = 0;
     ceasei_store(&u->state, LAST, RELAXED);
-    const struct iovec end = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n", .iov_len = 5};
-    return chunked ? ceasei_link_write(ctx, u->link, &end, 1, &n) : CEASE_OK;
+    return send_end(ctx, u, chunked);
 }
 
 static cease_error upload_task(cease_ctx *ctx, void *arg)
@@ -98,13 +111,16 @@ static cease_error upload_task(cease_ctx *ctx, void *arg)
     bool body = false;
     enum state state = DONE;
     cease_error e =
-        u->read ? send_body(ctx, u, &body) : send_piece(ctx, u->link, u->data, u->size, false);
+        u->read ? send_body(ctx, u, &body) : send_piece(ctx, u, u->data, u->size, false);
     if (e != CEASE_OK) {
         state = body ? FAILED : CUT_OFF;
         u->error = body ? e : CEASE_OK;
     }
     ceasei_store(&u->state, (uint32_t)state, RELEASE);
-    if (e != CEASE_OK && (body || (e != CEASE_EPIPE && e != CEASE_ECONNRESET))) {
+    if (body && u->exchange) {
+        u->link->multi->give_up(u->exchange);
+    } else if (e != CEASE_OK && !u->exchange &&
+               (body || (e != CEASE_EPIPE && e != CEASE_ECONNRESET))) {
         cease_conn_close(cease_conn_ref(u->link->conn)); /* wakes the reader */
     }
     return CEASE_OK;
@@ -189,6 +205,17 @@ cease_error ceasei_upload_start(cease_ctx *ctx, struct cease_http_answer *a,
     }
     a->unsent = e != CEASE_OK;
     return e;
+}
+
+cease_error ceasei_upload_begin(cease_ctx *ctx, struct cease_http_answer *a,
+                                const cease_http_call *call)
+{
+    const struct ceasei_upload all = {.link = a->link,
+                                      .exchange = a->exchange,
+                                      .read = call->body_read,
+                                      .arg = call->body_arg,
+                                      .length = call->body_length};
+    return start_task(ctx, a, &all);
 }
 
 void ceasei_upload_linger(struct cease_http_answer *a)

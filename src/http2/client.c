@@ -69,6 +69,9 @@ static cease_error read_task(cease_ctx *ctx, void *arg)
         e = ceasei_h2_conn_read(c->conn.reading, &c->conn);
     }
     ceasei_h2_conn_end(&c->conn, NGHTTP2_INTERNAL_ERROR);
+    if (c->gone) {
+        c->gone(c->gone_arg);
+    }
     return CEASE_OK;
 }
 
@@ -97,9 +100,8 @@ static cease_error client_init(cease_http2_client *c, const cease_http2_opts *op
     return ceasei_h2_conn_init(&c->conn, &conn_opts);
 }
 
-/* A client on what `carrier` has: its connection, or its TLS session. */
-static cease_error client_new(cease_http2_client *carrier, const cease_http2_opts *opts,
-                              cease_http2_client **ret_client)
+cease_error ceasei_h2_client_new(cease_http2_client *carrier, const cease_http2_opts *opts,
+                                 cease_http2_client **ret_client)
 {
     static const cease_http2_opts none;
     cease_http2_client *c = calloc(1, sizeof *c);
@@ -109,6 +111,8 @@ static cease_error client_new(cease_http2_client *carrier, const cease_http2_opt
         c->raw = carrier->raw;
         c->tls = carrier->tls;
         c->session = carrier->session;
+        c->gone = carrier->gone;
+        c->gone_arg = carrier->gone_arg;
         opts = opts ? opts : &none;
         c->carries = (struct ceasei_h2_carries){!opts->no_trace, !opts->no_baggage};
         e = client_init(c, opts);
@@ -133,7 +137,7 @@ cease_error cease_http2_client_new(cease_conn *take_conn, const cease_http2_opts
                                    cease_http2_client **ret_client)
 {
     cease_http2_client carrier = {.raw = take_conn};
-    return client_new(&carrier, opts, ret_client);
+    return ceasei_h2_client_new(&carrier, opts, ret_client);
 }
 
 cease_error cease_http2_client_over(const cease_http_tls *tls, void *take_session,
@@ -144,7 +148,7 @@ cease_error cease_http2_client_over(const cease_http_tls *tls, void *take_sessio
         close_carrier(&carrier);
         return CEASE_ENOTSUP;
     }
-    return client_new(&carrier, opts, ret_client);
+    return ceasei_h2_client_new(&carrier, opts, ret_client);
 }
 
 /* The host of "host:port" or "[host]:port". */
@@ -255,11 +259,20 @@ cease_error cease_http2_stream_open(cease_ctx *ctx, cease_http2_client *c,
     return CEASE_OK;
 }
 
-void ceasei_h2_stream_lend(cease_http2_stream *s, const struct ceasei_h2_piece *piece)
+void ceasei_h2_stream_lend(cease_http2_stream *s, const void *body, size_t size)
 {
     bool waits = false;
-    ceasei_h2_call_send(&s->call, NULL, 0, piece, &waits);
+    s->lent = (struct iovec){.iov_base = (void *)(uintptr_t)body, .iov_len = size};
+    const struct ceasei_h2_piece piece = {.iov = &s->lent, .count = 1, .end = true};
+    ceasei_h2_call_send(&s->call, NULL, 0, &piece, &waits);
     s->ended = true;
+}
+
+void ceasei_h2_stream_give_up(cease_http2_stream *s)
+{
+    ceasei_h2_conn_lock(s->call.conn);
+    ceasei_h2_reset(s->call.s, NGHTTP2_CANCEL);
+    ceasei_h2_conn_unlock(s->call.conn);
 }
 
 static cease_error give(cease_ctx *ctx, cease_http2_stream *s, const struct ceasei_h2_piece *piece)

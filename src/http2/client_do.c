@@ -114,22 +114,85 @@ static cease_error read_reply(cease_ctx *ctx, cease_http2_stream *s, const cease
     return CEASE_OK;
 }
 
+/* ---- a body of a function: sent by a task, while the response comes in ---- */
+
+struct sending {
+    cease_http2_stream *s;
+    const cease_http_call *call;
+    cease_error error; /* what the function said; CEASE_OK: nothing is wrong with the body */
+};
+
+/* Sends what the function gives until its end. *ret_body: the error is the body's. */
+static cease_error send_all(cease_ctx *ctx, struct sending *b, bool *ret_body)
+{
+    const cease_http_call *call = b->call;
+    uint64_t left = call->body_length;
+    char piece[PIECE];
+    cease_error e = CEASE_OK;
+    while (e == CEASE_OK) {
+        size_t n = 0;
+        *ret_body = true;
+        e = call->body_read(ctx, call->body_arg, piece, sizeof piece, &n);
+        if (e == CEASE_OK && (n == 0 || n > sizeof piece || (call->body_length > 0 && n > left))) {
+            return CEASE_EINVAL;
+        }
+        left -= e == CEASE_OK && call->body_length > 0 ? n : 0;
+        if (e == CEASE_OK) {
+            *ret_body = false;
+            e = cease_http2_stream_write(ctx, b->s, piece, n);
+        }
+    }
+    if (e == CEASE_EOF && *ret_body) {
+        *ret_body = left > 0; /* less than was promised */
+        return left > 0 ? CEASE_EINVAL : cease_http2_stream_end(ctx, b->s, NULL);
+    }
+    return e;
+}
+
+static cease_error send_task(cease_ctx *ctx, void *arg)
+{
+    struct sending *b = arg;
+    bool body = false;
+    cease_error e = send_all(ctx, b, &body);
+    if (e != CEASE_OK && body) {
+        b->error = e;
+        ceasei_h2_stream_give_up(b->s);
+    }
+    return CEASE_OK; /* a server that does not read on may have answered why */
+}
+
+static cease_error send_and_read(cease_ctx *ctx, cease_http2_stream *s, const cease_http_call *call,
+                                 cease_http_reply *ret)
+{
+    struct sending b = {.s = s, .call = call};
+    cease_http_reply reply = {0};
+    cease_group *g = cease_group_new(ctx, NULL);
+    cease_error e = g ? cease_group_go(g, send_task, &b) : CEASE_ENOMEM;
+    if (e == CEASE_OK) {
+        e = read_reply(ctx, s, call, &reply);
+    }
+    cease_group_free(g); /* cancels what is not sent, and joins */
+    if (e == CEASE_OK) {
+        *ret = reply;
+        return e;
+    }
+    return b.error != CEASE_OK && cease_err(ctx) == CEASE_OK ? b.error : e;
+}
+
 cease_error cease_http2_do(cease_ctx *ctx, cease_http2_client *c, const cease_http_call *call,
                            cease_http_reply *ret)
 {
     cease_http2_stream *s;
-    bool has_body = call->body && call->body_size > 0;
-    const struct iovec iov = {.iov_base = (void *)(uintptr_t)call->body,
-                              .iov_len = call->body_size};
-    const struct ceasei_h2_piece piece = {.iov = &iov, .count = 1, .end = true};
-    cease_error e = cease_http2_stream_open(ctx, c, call, !has_body, &s);
+    bool asks = call->body_read;
+    bool lends = !asks && call->body && call->body_size > 0;
+    cease_error e = cease_http2_stream_open(ctx, c, call, !lends && !asks, &s);
     if (e != CEASE_OK) {
         return e;
     }
-    if (has_body) { /* goes out while the response comes in: a server may answer as it reads */
-        ceasei_h2_stream_lend(s, &piece);
+    if (lends) { /* goes out while the response comes in: a server may answer as it reads */
+        ceasei_h2_stream_lend(s, call->body, call->body_size);
     }
-    e = read_reply(ctx, s, call, ret);
+    e = asks ? send_and_read(ctx, s, call, ret) : read_reply(ctx, s, call, ret);
     cease_http2_stream_close(s);
     return e;
 }

@@ -140,6 +140,13 @@ static bool replaces(const struct carried *c, const char *name)
            (c->timed && strcasecmp(name, timeout_name) == 0);
 }
 
+/* Fields that add_passing is for, when a caller gives them. */
+static bool passes(const char *name, size_t size)
+{
+    return (size == sizeof timeout_name - 1 && memcmp(name, timeout_name, size) == 0) ||
+           (size == 11 && memcmp(name, "traceparent", size) == 0);
+}
+
 /* The caller's fields; the small names go to *text. Their values stay where they are. */
 static void add_list(struct ceasei_h2_fields *f, const cease_http_header *h,
                      const struct carried *carried, char **text)
@@ -153,6 +160,9 @@ static void add_list(struct ceasei_h2_fields *f, const cease_http_header *h,
             *(*text)++ = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
         }
         add(f, name, (size_t)(*text - name), h->value, strlen(h->value));
+        if (passes(name, (size_t)(*text - name))) {
+            f->nv[f->count - 1].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+        }
     }
 }
 
@@ -208,7 +218,8 @@ cease_error ceasei_h2_fields_request(struct ceasei_h2_fields *f, cease_ctx *ctx,
 {
     struct carried carried = {.trace = carries.trace ? cease_trace_from_context(ctx) : NULL,
                               .baggage = carries.baggage ? cease_baggage_from_context(ctx) : ""};
-    const char *method = call->method ? call->method : end ? "GET" : "POST";
+    bool body = !end || call->body || call->body_read;
+    const char *method = call->method ? call->method : body ? "POST" : "GET";
     struct url u;
     size_t count = OWN_FIELDS;
     size_t size = 2 * TIMEOUT_ROOM + CEASE_TRACEPARENT_SIZE + 1;
@@ -234,8 +245,9 @@ cease_error ceasei_h2_fields_request(struct ceasei_h2_fields *f, cease_ctx *ctx,
     add_target(f, &u, &text);
     carried.timed = add_deadline(f, ctx, call, timeout);
     add_carried(f, &carried, parent);
-    if (call->body) {
-        int n = snprintf(length, TIMEOUT_ROOM, "%zu", call->body_size);
+    if (call->body_read ? call->body_length > 0 : call->body != NULL) {
+        uint64_t all = call->body_read ? call->body_length : call->body_size;
+        int n = snprintf(length, TIMEOUT_ROOM, "%llu", (unsigned long long)all);
         add(f, "content-length", 14, length, (size_t)n);
     }
     add_list(f, call->headers, &carried, &text);

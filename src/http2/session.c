@@ -206,8 +206,13 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         ses->peer_going = true;
         ses->peer_code = frame->goaway.error_code;
     }
-    if (frame->hd.type == NGHTTP2_SETTINGS && frame->hd.flags & NGHTTP2_FLAG_ACK) {
-        ses->settings_acked = true;
+    if (frame->hd.type == NGHTTP2_SETTINGS) {
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+            ses->settings_acked = true;
+        } else {
+            ses->peer_max =
+                nghttp2_session_get_remote_settings(ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+        }
     }
     if (frame->hd.type == NGHTTP2_PING && frame->hd.flags & NGHTTP2_FLAG_ACK) {
         ses->pong = true;
@@ -397,6 +402,8 @@ struct ceasei_h2_stream *ceasei_h2_request(struct ceasei_h2_session *ses, const 
     const nghttp2_data_provider provider = {.source = {.ptr = s}, .read_callback = on_read};
     s->id = nghttp2_submit_request(ses->ng, NULL, nv, count, end ? NULL : &provider, s);
     if (s->id < 0) {
+        /* after 2^30 streams their numbers are used up, which is as good as a GOAWAY */
+        ses->peer_going = ses->peer_going || s->id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE;
         s->id = 0;
         stream_close(s, NGHTTP2_REFUSED_STREAM);
         return NULL;
@@ -544,6 +551,7 @@ bool ceasei_h2_init(struct ceasei_h2_session *ses, const struct ceasei_h2_opts *
 {
     *ses = (struct ceasei_h2_session){.opts = *opts, .on_event = on_event, .arg = arg};
     ses->noise_left = (int64_t)CEASEI_H2_NOISE_BURST * THOUSAND;
+    ses->peer_max = CEASEI_H2_PEER_MAX;
     nghttp2_option *o = make_options();
     nghttp2_session_callbacks *c = make_callbacks();
     nghttp2_mem mem = ceasei_h2_memory_for_nghttp2(&ses->memory);

@@ -47,6 +47,8 @@ enum {
     CEASEI_H2_SMALL = 1024,
     /* Bytes that wait for the socket before streams are no longer asked for more. */
     CEASEI_H2_OUT_HIGH = 32 * 1024,
+    /* Streams that a server is thought to take, until it has said how many. */
+    CEASEI_H2_PEER_MAX = 100,
     /* A larger input buffer is given back when it is empty. */
     CEASEI_H2_KEEP = 16 * 1024,
     CEASEI_H2_INLINE_TEXT = 384,
@@ -125,6 +127,7 @@ struct ceasei_h2_session {
     int64_t noise_left;  /* thousandths of a frame */
     cease_time now;      /* up to when noise was forgotten */
     uint32_t doom;       /* what to end the connection with; 0: nothing */
+    uint32_t peer_max;   /* streams that the peer takes at a time */
     bool peer_going;     /* GOAWAY has come */
     uint32_t peer_code;  /* of that GOAWAY */
     bool over;           /* no input is taken any more; what is left may be pumped */

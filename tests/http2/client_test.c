@@ -126,6 +126,56 @@ TEST(do_getAndPost_bringTheWholeResponse)
     end(&r, c);
 }
 
+struct source {
+    size_t left, fails_at; /* that much left: an error, unless it is 0 */
+};
+
+static cease_error from_source(cease_ctx *ctx, void *arg, void *buf, size_t size, size_t *ret_count)
+{
+    struct source *s = arg;
+    (void)ctx;
+    if (s->left == s->fails_at) {
+        return s->left > 0 ? CEASE_EBADF : CEASE_EOF;
+    }
+    *ret_count = s->left - s->fails_at < size ? s->left - s->fails_at : size;
+    memset(buf, 's', *ret_count);
+    s->left -= *ret_count;
+    return CEASE_OK;
+}
+
+TEST(do_withABodyOfAFunction_sendsItOrSaysItsError)
+{
+    struct rig r;
+    struct source from = {.left = 200000};
+    cease_http2_client *c;
+    cease_http_call call;
+    cease_http_reply reply = {0};
+    char url[100];
+    begin(&r, &c, NULL);
+    call_init(&call, &r, url, "/echo");
+    call.body_read = from_source;
+    call.body_arg = &from;
+    CHECK_OK(cease_http2_do(cease_background(), c, &call, &reply));
+    CHECK_EQ(reply.body_size, 200000);
+    cease_http_reply_deinit(&reply);
+    CHECK_STR(rig_logged(&r, 1).method, "POST");
+    from.left = call.body_length = 70000;
+    CHECK_OK(cease_http2_do(cease_background(), c, &call, &reply));
+    CHECK_EQ(reply.body_size, 70000);
+    cease_http_reply_deinit(&reply);
+    from.left = 70000;
+    call.body_length = 69999;
+    CHECK_ERR(cease_http2_do(cease_background(), c, &call, &reply), CEASE_EINVAL);
+    from.left = 70000;
+    call.body_length = 70001;
+    CHECK_ERR(cease_http2_do(cease_background(), c, &call, &reply), CEASE_EINVAL);
+    from = (struct source){.left = 70000, .fails_at = 10};
+    call.body_length = 0;
+    CHECK_ERR(cease_http2_do(cease_background(), c, &call, &reply), CEASE_EBADF);
+    CHECK(cease_http2_client_usable(c));
+    end(&r, c);
+}
+
 TEST(do_whatIsNoRequest_isRefused)
 {
     static const char *const urls[] = {

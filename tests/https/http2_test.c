@@ -116,6 +116,40 @@ static void check_http1(struct site *s)
     cease_http_client_free(c);
 }
 
+/* By the client that speaks what the server chooses; only HTTP/1.1 has a reason. */
+static void check_either(struct site *s, const char *reason)
+{
+    char url[CEASE_ADDRESS_SIZE + 20];
+    const cease_http_client_opts opts = {
+        .size = sizeof opts, .tls = cease_https(), .tls_arg = s->trust, .multiplex = cease_http2()};
+    cease_http_client *c = cease_http_client_new(&opts);
+    cease_http_client_counts counts;
+    snprintf(url, sizeof url, "https://%s/", s->address);
+    const cease_http_call call = {.size = sizeof call, .url = url};
+    for (int i = 0; i < 3; i++) {
+        cease_http_reply reply = {0};
+        CHECK_OK(cease_http_client_do(root(), c, &call, &reply));
+        CHECK_STR(reply.body, "hello\n");
+        CHECK_STR(reply.reason, reason);
+        cease_http_reply_deinit(&reply);
+    }
+    cease_http_client_count(c, &counts);
+    CHECK_EQ(counts.dials_total, 1);
+    cease_http_client_free(c);
+}
+
+TEST(pool_overTls_speaksWhatTheServerChooses)
+{
+    struct site s;
+    start(&s, both, both);
+    check_either(&s, "");
+    cease_tls_config_unref(s.trust);
+    const cease_tls_client_opts old = {.size = sizeof old, .ca_file = cert_file, .alpn = only_h1};
+    s.trust = cease_tls_client_new(&old);
+    check_either(&s, "OK");
+    stop(&s);
+}
+
 static void check_http2(struct site *s, cease_http2_client *c)
 {
     char url[CEASE_ADDRESS_SIZE + 20];

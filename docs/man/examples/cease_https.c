@@ -26,32 +26,20 @@ static cease_error serve_tls(cease_ctx *ctx, cease_http_server *server, cease_li
     return err;
 }
 
-/* Asks over HTTP/2, and over HTTP/1.1 where the server has no more; `trust` offers "h2". */
-static cease_error ask(cease_ctx *ctx, const char *address, const char *url,
-                       cease_tls_config *trust, cease_tls_config *trust_old)
+/* Asks over HTTP/2 where the server chooses it, else over HTTP/1.1; `trust` offers both. */
+static cease_error ask(cease_ctx *ctx, const char *url, cease_tls_config *trust)
 {
     char why[200] = "";
-    const cease_http2_opts opts = {.size = sizeof opts,
-                                   .tls = cease_https(),
-                                   .tls_arg = trust,
-                                   .why = why,
-                                   .why_size = sizeof why};
-    const cease_http_call call = {.size = sizeof call, .url = url};
+    const cease_http_client_opts opts = {
+        .size = sizeof opts, .tls = cease_https(), .tls_arg = trust, .multiplex = cease_http2()};
+    const cease_http_call call = {
+        .size = sizeof call, .url = url, .why = why, .why_size = sizeof why};
     cease_http_reply reply = {0};
-    cease_http2_client *client;
-    cease_error err = cease_http2_dial(ctx, address, &opts, &client);
-    if (err == CEASE_OK) {
-        err = cease_http2_do(ctx, client, &call, &reply);
-        cease_http2_client_close(client);
-    } else if (err == CEASE_ENOTSUP) {
-        const cease_http_client_opts old = {
-            .size = sizeof old, .tls = cease_https(), .tls_arg = trust_old};
-        cease_http_client *pool = cease_http_client_new(&old); /* keep it: it has connections */
-        err = cease_http_client_do(ctx, pool, &call, &reply);
-        cease_http_client_free(pool);
-    }
+    cease_http_client *client = cease_http_client_new(&opts); /* keep it: it has connections */
+    cease_error err = cease_http_client_do(ctx, client, &call, &reply);
+    cease_http_client_free(client);
     if (err == CEASE_ETLS)
-        fprintf(stderr, "%s: %s\n", address, why);
+        fprintf(stderr, "%s: %s\n", url, why);
     else if (err == CEASE_OK)
         printf("%d %s\n", reply.status, reply.body);
     cease_http_reply_deinit(&reply);
@@ -98,9 +86,9 @@ TEST(example_https)
     cease_tls_config *plain = cease_tls_client_new(&(cease_tls_client_opts){
         .size = sizeof(cease_tls_client_opts), .ca_file = cert_file, .alpn = old});
     cease_tls_config *nobody = cease_tls_client_new(NULL);
-    CHECK_OK(ask(cease_background(), address, url, trust, plain));
-    CHECK_OK(ask(cease_background(), address, url, plain, plain)); /* it offers no "h2" */
-    CHECK_ERR(ask(cease_background(), address, url, nobody, nobody), CEASE_ETLS);
+    CHECK_OK(ask(cease_background(), url, trust));
+    CHECK_OK(ask(cease_background(), url, plain)); /* it offers no "h2" */
+    CHECK_ERR(ask(cease_background(), url, nobody), CEASE_ETLS);
     cease_group_free(group);
     cease_http_server_free(s.server);
     cease_tls_config_unref(trust);
