@@ -209,8 +209,10 @@ static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct 
     if (e == CEASE_OK) {
         cease_ctx *carrying =
             ceasei_propagate_in(ctx, x->head, x->text, x->server->opts.take_baggage, &bad);
-        ceasei_add(&x->server->bad_trace_total, bad, RELAXED);
-        enter_and_run(x, carrying, o);
+        if (bad > 0) {
+            ceasei_add(&x->server->bad_trace_total, bad, RELAXED);
+        }
+        enter_and_run(x, carrying ? carrying : ctx, o);
         cease_unref(carrying);
         x->carrier->unguard(x);
     } else { /* without a guard nobody would stop its work */

@@ -508,7 +508,6 @@ cease_ctx *ceasei_propagate_in(cease_ctx *ctx, const struct ceasei_http_head *h,
     bool trace = false;
     bool baggage = false;
     *ret_bad = 0;
-    cease_ref(ctx);
     for (uint32_t i = 0; i < h->field_count; i++) {
         const struct ceasei_http_field *f = &h->fields[i];
         const char *name = data + f->name;
@@ -518,6 +517,10 @@ cease_ctx *ceasei_propagate_in(cease_ctx *ctx, const struct ceasei_http_head *h,
             baggage = baggage || (take_baggage && strncasecmp(name, "baggage", 7) == 0);
         }
     }
+    if (!trace && !baggage) {
+        return NULL; /* most requests: no reference to be counted */
+    }
+    cease_ref(ctx);
     if (trace) {
         ctx = trace_in(ctx, h, data, ret_bad);
     }

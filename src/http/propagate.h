@@ -11,8 +11,8 @@
 #include <cease/propagate.h>
 #include <stdbool.h>
 
-/* A child of ctx that carries what the head says, to be dropped by cease_unref; ctx itself, with a reference,
- * when it says nothing. Malformed fields are counted in *ret_bad. */
+/* A child of ctx that carries what the head says, to be dropped by cease_unref, or ctx itself, with a
+ * reference, when it is malformed, which is counted in *ret_bad. NULL when it says nothing. */
 cease_ctx *ceasei_propagate_in(cease_ctx *ctx, const struct ceasei_http_head *h, const char *data,
                                bool take_baggage, unsigned *ret_bad);
 
