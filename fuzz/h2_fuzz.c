@@ -70,7 +70,8 @@ static void use(struct user *u)
             break;
         case 1:
             if (u->ses.opts.server && !s->out_begun &&
-                ceasei_h2_respond(s, &status, 1, false) == CEASE_OK) {
+                ceasei_h2_respond(s, &status, 1, false, ceasei_h2_pumps_next(&u->ses)) ==
+                    CEASE_OK) {
                 ceasei_h2_give(s, &piece);
             }
             break;

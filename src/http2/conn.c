@@ -542,14 +542,15 @@ static bool all_taken(const struct ceasei_h2_stream *s)
     return !s->out_lost && s->out_left == 0 && s->out_end == s->out_ended;
 }
 
-cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count,
+cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, nghttp2_nv *nv, size_t count,
                                 const struct ceasei_h2_piece *piece, bool *ret_waits)
 {
     struct ceasei_h2_stream *s = call->s;
     cease_error e = CEASE_OK;
     ceasei_h2_conn_lock(call->conn);
     if (nv) {
-        e = ceasei_h2_respond(s, nv, count, piece == NULL);
+        bool lent = ceasei_h2_pumps_next(s->session); /* by the fill below */
+        e = ceasei_h2_respond(s, nv, count, piece == NULL, lent);
     }
     if (e == CEASE_OK && piece) {
         e = ceasei_h2_give(s, piece);

@@ -145,7 +145,7 @@ cease_error ceasei_h2_call_try_read(struct ceasei_h2_call *call, void *buf, size
 bool ceasei_h2_call_ended(struct ceasei_h2_call *call);
 /* Sends a head, when there is one, then the piece. If *ret_waits was set, not all of it could be taken
  * yet: it stays borrowed, and ceasei_h2_call_flush is to be called. No piece: the head is all. */
-cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, const nghttp2_nv *nv, size_t count,
+cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, nghttp2_nv *nv, size_t count,
                                 const struct ceasei_h2_piece *piece, bool *ret_waits);
 /* Waits until the piece has been taken; on an error, what has not been is withdrawn. */
 cease_error ceasei_h2_call_flush(cease_ctx *ctx, struct ceasei_h2_call *call);

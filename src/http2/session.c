@@ -80,12 +80,22 @@ static void stream_close(struct ceasei_h2_stream *s, uint32_t code)
         ses->streams = s->next;
     }
     ses->stream_count--;
+    ses->recent = ses->recent == s ? NULL : ses->recent;
     s->closed = true;
     s->code = code;
     s->out_lost = s->out_left > 0 || s->out_end != s->out_ended;
     ceasei_h2_take_back(s);
     tell(s, CEASEI_H2_CLOSED);
     ceasei_h2_stream_unref(s);
+}
+
+/* The stream of a frame, mostly the one that the last frame was for. NULL: unknown, or gone. */
+static struct ceasei_h2_stream *find(struct ceasei_h2_session *ses, int32_t id)
+{
+    if (!ses->recent || ses->recent->id != id) {
+        ses->recent = nghttp2_session_get_stream_user_data(ses->ng, id);
+    }
+    return ses->recent;
 }
 
 /* ---- noise ---- */
@@ -124,6 +134,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     nghttp2_session_set_stream_user_data(ng, s->id, s);
+    ses->recent = s;
     return 0;
 }
 
@@ -132,8 +143,9 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                      void *user)
 {
     struct ceasei_h2_session *ses = session_of(user);
-    struct ceasei_h2_stream *s = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    struct ceasei_h2_stream *s = find(ses, frame->hd.stream_id);
     const struct ceasei_h2_limits limits = {ses->opts.head_max, ses->opts.field_max};
+    (void)ng;
     (void)flags;
     if (!s || frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
@@ -160,9 +172,8 @@ static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, co
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
                    void *user)
 {
-    struct ceasei_h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
+    struct ceasei_h2_stream *s = find(session_of(user), id);
     (void)flags;
-    (void)user;
     if (!s || s->in_dropped) {
         return nghttp2_session_consume(ng, id, size) == NGHTTP2_ERR_NOMEM
                    ? NGHTTP2_ERR_CALLBACK_FAILURE
@@ -199,8 +210,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct ceasei_h2_session *ses = session_of(user);
     struct ceasei_h2_stream *s = NULL;
+    (void)ng;
     if (frame->hd.stream_id > 0) {
-        s = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+        s = find(ses, frame->hd.stream_id);
     }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         ses->peer_going = true;
@@ -258,11 +270,10 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 
 static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
 {
-    struct ceasei_h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
-    (void)user;
+    struct ceasei_h2_stream *s = find(session_of(user), id);
+    (void)ng;
     if (s) {
-        nghttp2_session_set_stream_user_data(ng, id, NULL);
-        stream_close(s, code);
+        stream_close(s, code); /* nghttp2 forgets the number next (no_closed_streams) */
     }
     return 0;
 }
@@ -317,7 +328,7 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t siz
                        nghttp2_data_source *source, void *user)
 {
     struct ceasei_h2_stream *s = source->ptr;
-    (void)user;
+    struct ceasei_h2_session *ses = session_of(user);
     if (s->closed || (s->out_left == 0 && !s->out_end)) {
         return NGHTTP2_ERR_DEFERRED;
     }
@@ -336,17 +347,9 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t siz
     if (s->out_left == 0) {
         tell(s, CEASEI_H2_OUTPUT);
     }
+    calm(ses, n >= CEASEI_H2_SMALL ? CEASEI_H2_NOISE_BACK : CEASEI_H2_NOISE_BACK_SMALL);
+    ses->recent = s; /* it is what may be closed next */
     return (ssize_t)n;
-}
-
-static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
-{
-    (void)ng;
-    if (frame->hd.type == NGHTTP2_DATA) {
-        calm(session_of(user), frame->hd.length >= CEASEI_H2_SMALL ? CEASEI_H2_NOISE_BACK
-                                                                   : CEASEI_H2_NOISE_BACK_SMALL);
-    }
-    return 0;
 }
 
 int64_t ceasei_h2_pump(struct ceasei_h2_session *ses, const uint8_t **ret)
@@ -355,7 +358,13 @@ int64_t ceasei_h2_pump(struct ceasei_h2_session *ses, const uint8_t **ret)
     if (n < 0) {
         ses->over = true;
     }
+    ses->drained = n == 0;
     return n;
+}
+
+bool ceasei_h2_pumps_next(const struct ceasei_h2_session *ses)
+{
+    return ses->drained && nghttp2_session_get_outbound_queue_size(ses->ng) == 0;
 }
 
 bool ceasei_h2_wants_write(const struct ceasei_h2_session *ses)
@@ -413,12 +422,15 @@ struct ceasei_h2_stream *ceasei_h2_request(struct ceasei_h2_session *ses, const 
     return s;
 }
 
-cease_error ceasei_h2_respond(struct ceasei_h2_stream *s, const nghttp2_nv *nv, size_t count,
-                              bool end)
+cease_error ceasei_h2_respond(struct ceasei_h2_stream *s, nghttp2_nv *nv, size_t count, bool end,
+                              bool lent)
 {
     const nghttp2_data_provider provider = {.source = {.ptr = s}, .read_callback = on_read};
     if (s->closed) {
         return CEASE_ECLOSED;
+    }
+    for (size_t i = 0; lent && i < count; i++) {
+        nv[i].flags |= NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
     }
     int r = nghttp2_submit_response(s->session->ng, s->id, nv, count, end ? NULL : &provider);
     s->out_begun = r == 0;
@@ -525,7 +537,6 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
     nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_close);
-    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
     return c;
 }
 

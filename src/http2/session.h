@@ -123,6 +123,7 @@ struct ceasei_h2_session {
     ceasei_h2_event_fn *on_event;
     void *arg;
     struct ceasei_h2_stream *streams; /* newest first */
+    struct ceasei_h2_stream *recent;  /* one of them, or NULL: whose frame was the last */
     uint32_t stream_count;
     int64_t noise_left;  /* thousandths of a frame */
     cease_time now;      /* up to when noise was forgotten */
@@ -132,6 +133,7 @@ struct ceasei_h2_session {
     uint32_t peer_code;  /* of that GOAWAY */
     bool over;           /* no input is taken any more; what is left may be pumped */
     bool dead;           /* nothing is pumped either */
+    bool drained;        /* the last pump has found nothing */
     bool settings_acked; /* the peer has answered our SETTINGS */
     bool pong;           /* and our last PING */
 };
@@ -149,6 +151,8 @@ bool ceasei_h2_feed(struct ceasei_h2_session *ses, cease_time now, const void *d
 /* The next piece to be sent, valid until the next call of the session; 0: nothing, or *ret NULL. A
  * negative value: out of memory, the connection is over. */
 int64_t ceasei_h2_pump(struct ceasei_h2_session *ses, const uint8_t **ret);
+/* Whether a head that is given now is the very next that is pumped. */
+bool ceasei_h2_pumps_next(const struct ceasei_h2_session *ses);
 bool ceasei_h2_wants_write(const struct ceasei_h2_session *ses);
 /* False when nothing that comes can matter: after the GOAWAY that ends it, or when all streams of a
  * connection that goes are over. */
@@ -163,9 +167,11 @@ void ceasei_h2_going(struct ceasei_h2_session *ses, int phase);
 /* client: opens a stream. NULL: out of memory, or the connection takes no more. */
 struct ceasei_h2_stream *ceasei_h2_request(struct ceasei_h2_session *ses, const nghttp2_nv *nv,
                                            size_t count, bool end);
-/* server: the head of a response (or an interim one, which ends nothing). */
-cease_error ceasei_h2_respond(struct ceasei_h2_stream *s, const nghttp2_nv *nv, size_t count,
-                              bool end);
+/* server: the head of a response (or an interim one, which ends nothing). Its names are in small letters.
+ * `lent`: names and values stay where they are until the next pump, and ceasei_h2_pumps_next is true; else
+ * they are copied. */
+cease_error ceasei_h2_respond(struct ceasei_h2_stream *s, nghttp2_nv *nv, size_t count, bool end,
+                              bool lent);
 cease_error ceasei_h2_interim(struct ceasei_h2_stream *s, const nghttp2_nv *nv, size_t count);
 /* Gives bytes to be sent, which stay the caller's and must stay where they are until OUTPUT, CLOSED or
  * ceasei_h2_take_back. */
