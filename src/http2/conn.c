@@ -12,6 +12,10 @@
  * Waiting. A call has a slot for one reader and one for one writer. The session's events empty the slot
  * and wake who stood in it; the end of a context wakes it too, whichever claims first.
  *
+ * The guard. `stop` of a call belongs to whoever takes it out by a swap. The call's user does so when he
+ * wants to hear no more, without the lock; who cancels does so under it, and holds the lock until he has a
+ * reference of his own. A user who finds it taken therefore takes the lock once, and then may let go of his.
+ *
  * The end. A stream that is over before its time cancels its call's context with the HTTP/2 code as the
  * cause's code (positive, so that no cease_error is like it). A connection that is lost ends all of them
  * with CEASE_EPEERGONE.
@@ -93,9 +97,12 @@ static void stream_is_new(struct ceasei_h2_conn *c, struct ceasei_h2_stream *s)
     s->refs++;
     call->conn = c;
     call->s = s;
+    call->bodiless = s->in_ended && s->in.at == s->in.size;
     call->next = c->fresh;
     c->fresh = call;
-    c->calls++;
+    if (c->calls++ == 0) {
+        c->owner->rests(c->owner_self, false);
+    }
 }
 
 static void stream_is_closed(struct ceasei_h2_conn *c, struct ceasei_h2_call *call)
@@ -103,7 +110,7 @@ static void stream_is_closed(struct ceasei_h2_conn *c, struct ceasei_h2_call *ca
     notify(&call->reader);
     notify(&call->writer);
     bool early = call->s->by_peer || call->s->session->dead || !call->s->out_ended;
-    if (call->stop && early && !call->listed) {
+    if (early && !call->listed && ceasei_load(&call->stop, RELAXED)) {
         call->listed = true;
         call->next = c->ended;
         c->ended = call;
@@ -248,9 +255,13 @@ static void cancel_ended(struct ceasei_h2_conn *c)
     while (c->ended) {
         struct ceasei_h2_call *call = c->ended;
         struct ceasei_h2_stream *s = call->s;
-        cease_canceler *stop = cease_canceler_ref(call->stop);
+        cease_canceler *stop = ceasei_swap(&call->stop, NULL, RELAXED); /* the lock orders it */
         c->ended = call->next;
         call->listed = false;
+        if (!stop) {
+            continue; /* unguarded meanwhile */
+        }
+        cease_canceler_ref(stop);
         s->refs++;
         pthread_mutex_unlock(&c->lock);
         cancel_call(s, stop);
@@ -420,27 +431,6 @@ cease_error ceasei_h2_call_open(struct ceasei_h2_conn *c, struct ceasei_h2_call 
     return e;
 }
 
-void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code)
-{
-    struct ceasei_h2_conn *c = call->conn;
-    ceasei_h2_conn_lock(c);
-    struct ceasei_h2_stream *s = call->s;
-    bool whole = s->out_ended && s->in_ended && s->in.at == s->in.size;
-    ceasei_h2_drop_input(s);
-    if (!s->out_ended || !s->in_ended) {
-        ceasei_h2_reset(s, code);
-    }
-    s->user = NULL;
-    c->past -= call->past;
-    c->calls--;
-    c->idle_since = c->calls == 0 ? cease_now() : c->idle_since;
-    ceasei_h2_stream_unref(s); /* and a server's call with it */
-    if (!whole) {
-        fill(c);
-    }
-    release(c);
-}
-
 /* Under the lock: takes a call off the list of those to be cancelled. */
 static void unlist(struct ceasei_h2_conn *c, struct ceasei_h2_call *call)
 {
@@ -455,16 +445,50 @@ static void unlist(struct ceasei_h2_conn *c, struct ceasei_h2_call *call)
     }
 }
 
+void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code)
+{
+    struct ceasei_h2_conn *c = call->conn;
+    ceasei_h2_conn_lock(c);
+    struct ceasei_h2_stream *s = call->s;
+    bool whole = s->out_ended && s->in_ended && s->in.at == s->in.size;
+    ceasei_h2_drop_input(s);
+    if (!s->out_ended || !s->in_ended) {
+        ceasei_h2_reset(s, code);
+    }
+    unlist(c, call);
+    s->user = NULL;
+    c->past -= call->past;
+    if (--c->calls == 0) {
+        c->idle_since = cease_now();
+        if (c->owner) {
+            c->owner->rests(c->owner_self, true);
+        }
+    }
+    ceasei_h2_stream_unref(s); /* and a server's call with it */
+    if (!whole) {
+        fill(c);
+    }
+    release(c);
+}
+
 void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop)
 {
     struct ceasei_h2_conn *c = call->conn;
     ceasei_h2_conn_lock(c);
-    unlist(c, call);
-    call->stop = stop;
-    if (stop && call->s->closed) {
+    ceasei_store(&call->stop, stop, RELAXED);
+    if (call->s->closed) {
         stream_is_closed(c, call);
     }
     release(c);
+}
+
+void ceasei_h2_call_unguard(struct ceasei_h2_call *call)
+{
+    if (!ceasei_swap(&call->stop, NULL,
+                     RELAXED)) { /* whoever has it gets its reference under the lock */
+        pthread_mutex_lock(&call->conn->lock);
+        pthread_mutex_unlock(&call->conn->lock);
+    }
 }
 
 /* Under the lock: why a stream that is closed gives no more. */
@@ -526,14 +550,6 @@ cease_error ceasei_h2_call_try_read(struct ceasei_h2_call *call, void *buf, size
     }
     ceasei_h2_conn_unlock(call->conn);
     return e;
-}
-
-bool ceasei_h2_call_ended(struct ceasei_h2_call *call)
-{
-    ceasei_h2_conn_lock(call->conn);
-    bool ended = call->s->in_ended && call->s->in.at == call->s->in.size;
-    pthread_mutex_unlock(&call->conn->lock);
-    return ended;
 }
 
 /* Under the lock: whether all that was given has been taken. */

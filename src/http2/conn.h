@@ -40,16 +40,20 @@ struct ceasei_h2_call {
     struct ceasei_h2_conn *conn;
     struct ceasei_h2_stream *s;             /* a reference */
     struct ceasei_h2_wait *reader, *writer; /* under lock: who waits for input, for output */
-    cease_canceler *stop;                   /* under lock: ended early when the stream is */
+    cease_canceler *stop;                   /* atomic: ended early when the stream is; see conn.c */
     struct ceasei_h2_call *next;            /* under lock: of `fresh` or `ended` */
     bool listed;                            /* under lock: it is on `ended` */
     bool past;                              /* under lock: counted in the connection's `past` */
+    bool bodiless;                          /* server, set at birth: the head was all */
 };
 
-/* What the owner of a connection wants to hear; without the lock. */
+/* What the owner of a connection wants to hear. */
 struct ceasei_h2_owner {
-    /* server: a request's head is complete. Consumes call, which goes with ceasei_h2_call_close. */
+    /* server: a request's head is complete. Consumes call, which goes with ceasei_h2_call_close. Without the
+     * lock. */
     void (*start)(void *self, struct ceasei_h2_call *take_call);
+    /* server: the first call has come, or the last one is over. This one under the lock. */
+    void (*rests)(void *self, bool rests);
     size_t call_size; /* of what begins with a call */
 };
 
@@ -126,8 +130,9 @@ cease_error ceasei_h2_call_open(struct ceasei_h2_conn *c, struct ceasei_h2_call 
                                 const nghttp2_nv *nv, size_t count, bool end);
 /* Gives the stream back: one that is not complete is reset with `code`. */
 void ceasei_h2_call_close(struct ceasei_h2_call *call, uint32_t code);
-/* From now on `stop` is cancelled when the stream ends before its time. NULL: not any more. */
+/* From now on `stop` is cancelled when the stream ends before its time, until unguard. */
 void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop);
+void ceasei_h2_call_unguard(struct ceasei_h2_call *call);
 
 /* Cancels with why the stream has ended: for who learns of it by an error before the guard has cancelled, so that
  * whoever is first says the same. */
@@ -141,8 +146,6 @@ cease_error ceasei_h2_call_read(cease_ctx *ctx, struct ceasei_h2_call *call, voi
 /* What is there; CEASE_EAGAIN: nothing yet, or never. */
 cease_error ceasei_h2_call_try_read(struct ceasei_h2_call *call, void *buf, size_t size,
                                     size_t *ret_count);
-/* Whether the peer has sent its last byte and it was read. */
-bool ceasei_h2_call_ended(struct ceasei_h2_call *call);
 /* Sends a head, when there is one, then the piece. If *ret_waits was set, not all of it could be taken
  * yet: it stays borrowed, and ceasei_h2_call_flush is to be called. No piece: the head is all. */
 cease_error ceasei_h2_call_send(struct ceasei_h2_call *call, nghttp2_nv *nv, size_t count,

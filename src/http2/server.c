@@ -36,7 +36,6 @@ struct h2_server {
     const struct ceasei_http_seam *seam;
     struct ceasei_http_run *run;
     struct ceasei_http_connection *connection;
-    uint32_t running; /* atomic: streams that have a task */
 };
 
 /* ---- the socket ---- */
@@ -65,14 +64,10 @@ struct request {
     struct h2_server *h;
 };
 
-static void count_running(struct h2_server *h, bool more)
+static void rests(void *self, bool rests)
 {
-    uint32_t *idle = &h->run->server->idle;
-    if (more && ceasei_add(&h->running, 1, RELAXED) == 0) {
-        ceasei_sub(idle, 1, RELAXED);
-    } else if (!more && ceasei_sub(&h->running, 1, RELAXED) == 1) {
-        ceasei_add(idle, 1, RELAXED);
-    }
+    struct h2_server *h = self;
+    ceasei_add(&h->run->server->idle, rests ? 1 : UINT32_MAX, RELAXED); /* more or less by one */
 }
 
 static cease_error stream_task(cease_ctx *ctx, void *arg)
@@ -81,7 +76,6 @@ static cease_error stream_task(cease_ctx *ctx, void *arg)
     struct h2_server *h = r->h;
     (void)ctx;
     ceasei_h2_stream_serve(&r->call, h->seam, h->connection); /* r is gone */
-    count_running(h, false);
     return CEASE_OK;
 }
 
@@ -90,15 +84,14 @@ static void start(void *self, struct ceasei_h2_call *take_call)
     struct h2_server *h = self;
     struct request *r = (struct request *)take_call;
     r->h = h;
-    count_running(h, true);
     if (cease_group_go(h->conn.group, stream_task, r) != CEASE_OK) {
         ceasei_add(&h->run->server->busy_total, 1, RELAXED);
         ceasei_h2_call_close(take_call, NGHTTP2_REFUSED_STREAM);
-        count_running(h, false);
     }
 }
 
-static const struct ceasei_h2_owner owner = {.start = start, .call_size = sizeof(struct request)};
+static const struct ceasei_h2_owner owner = {
+    .start = start, .rests = rests, .call_size = sizeof(struct request)};
 
 /* ---- the connection ---- */
 

@@ -297,7 +297,7 @@ static cease_error carry_guard(struct ceasei_http_exchange *x, bool half_closed)
 
 static void carry_unguard(struct ceasei_http_exchange *x)
 {
-    ceasei_h2_call_guard(stream_of(x)->call, NULL);
+    ceasei_h2_call_unguard(stream_of(x)->call);
 }
 
 static const struct ceasei_http_carrier carrier = {
@@ -324,9 +324,8 @@ static void serve(struct stream *s)
     } else if (s->head.target_size == 0) { /* CONNECT */
         s->seam->exchange_refuse(&s->x, 501, "CONNECT");
     } else {
-        bool ended = ceasei_h2_call_ended(s->call);
-        s->head.chunked = !s->head.length && !ended; /* a body of unknown length */
-        s->expects = s->head.expect && !ended;
+        s->head.chunked = !s->head.length && !s->call->bodiless; /* a body of unknown length */
+        s->expects = s->head.expect && !s->call->bodiless;
         s->seam->exchange_serve(&s->x);
     }
     free(heap);
