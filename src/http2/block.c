@@ -38,11 +38,8 @@ void ceasei_h2_block_clear(struct ceasei_h2_block *b)
     b->too_large = false;
 }
 
-static bool reserve_text(struct ceasei_h2_block *b, size_t more)
+static bool grow_text(struct ceasei_h2_block *b, size_t more)
 {
-    if (more <= b->room - b->size) {
-        return true;
-    }
     size_t room = (b->size + more) * 2;
     bool own = b->text != b->inline_text;
     char *grown = own ? realloc(b->text, room) : malloc(room);
@@ -57,11 +54,8 @@ static bool reserve_text(struct ceasei_h2_block *b, size_t more)
     return true;
 }
 
-static bool reserve_field(struct ceasei_h2_block *b)
+static bool grow_fields(struct ceasei_h2_block *b)
 {
-    if (b->count < b->count_max) {
-        return true;
-    }
     uint32_t count = b->count_max * 2 + 8;
     bool own = b->fields != b->inline_fields;
     struct ceasei_h2_field *grown =
@@ -77,36 +71,38 @@ static bool reserve_field(struct ceasei_h2_block *b)
     return true;
 }
 
-static uint32_t put(struct ceasei_h2_block *b, const void *data, size_t size)
+static inline bool reserve_text(struct ceasei_h2_block *b, size_t more)
 {
-    uint32_t at = (uint32_t)b->size;
-    if (size > 0) {
-        memcpy(b->text + at, data, size);
-    }
-    b->text[at + size] = '\0';
-    b->size += size + 1;
-    return at;
+    return more <= b->room - b->size || grow_text(b, more);
 }
 
 void ceasei_h2_block_add(struct ceasei_h2_block *b, const struct ceasei_h2_limits *limits,
                          struct ceasei_h2_text name, struct ceasei_h2_text value)
 {
-    b->cost += name.size + value.size + FIELD_COST;
+    size_t size = name.size + value.size;
+    b->cost += size + FIELD_COST;
     if (b->cost > limits->cost_max || b->count >= limits->count_max) {
         b->too_large = true;
     }
     if (b->too_large || b->no_memory) {
         return;
     }
-    if (!reserve_text(b, name.size + value.size + 2) || !reserve_field(b)) {
+    if (!reserve_text(b, size + 2) || (b->count == b->count_max && !grow_fields(b))) {
         b->no_memory = true;
         return;
     }
-    struct ceasei_h2_field *f = &b->fields[b->count++];
-    f->name_size = (uint32_t)name.size;
-    f->value_size = (uint32_t)value.size;
-    f->name = put(b, name.data, name.size);
-    f->value = put(b, value.data, value.size);
+    char *text = b->text + b->size;
+    b->fields[b->count++] = (struct ceasei_h2_field){
+        .name = (uint32_t)b->size,
+        .value = (uint32_t)(b->size + name.size + 1),
+        .name_size = (uint32_t)name.size,
+        .value_size = (uint32_t)value.size,
+    };
+    b->size += size + 2;
+    memcpy(text, name.data, name.size);
+    text[name.size] = '\0';
+    memcpy(text + name.size + 1, value.data, value.size);
+    text[size + 1] = '\0';
 }
 
 static bool has_name(const struct ceasei_h2_block *b, const struct ceasei_h2_field *f,

@@ -19,6 +19,7 @@ enum {
     SCRATCH = 1024,   /* for a decoded path; longer ones come from the heap */
     PAIRS = 48,       /* header fields of a response; more come from the heap */
     OWN_PAIRS = 3,    /* :status, date, content-length */
+    LINE_MIN = 5,     /* bytes of the shortest header field: "a: \r\n" */
 };
 
 struct stream {
@@ -174,10 +175,13 @@ struct pairs {
 
 static bool pairs_init(struct pairs *p, const char *lines, size_t size)
 {
-    size_t count = OWN_PAIRS;
-    const char *end = lines + size;
-    for (const char *at = lines; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
-        count++;
+    size_t count = OWN_PAIRS + size / LINE_MIN;
+    if (count > PAIRS) { /* then it is worth to be counted */
+        const char *end = lines + size;
+        count = OWN_PAIRS;
+        for (const char *at = lines; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+            count++;
+        }
     }
     p->nv = count > PAIRS ? malloc(count * sizeof *p->nv) : p->room;
     p->count = 0;
@@ -196,11 +200,11 @@ static void pairs_add(struct pairs *p, char *lines, size_t size)
 {
     char *end = lines + size;
     while (lines < end) {
-        char *colon = memchr(lines, ':', (size_t)(end - lines));
-        char *value_end = memchr(colon, '\r', (size_t)(end - colon));
-        for (char *c = lines; c < colon; c++) {
-            *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+        char *colon = lines;
+        for (; *colon != ':'; colon++) {
+            *colon = *colon >= 'A' && *colon <= 'Z' ? (char)(*colon - 'A' + 'a') : *colon;
         }
+        char *value_end = memchr(colon, '\r', (size_t)(end - colon));
         p->nv[p->count++] =
             pair(lines, (size_t)(colon - lines), colon + 2, (size_t)(value_end - colon - 2));
         lines = value_end + 2;
@@ -212,14 +216,16 @@ static cease_error send_head(struct stream *s, const struct ceasei_h2_piece *pie
 {
     struct cease_http_response *res = &s->x.res;
     struct pairs p;
-    char status[20];
+    char status[3];
     char length[24];
     char date[CEASEI_DATE_SIZE];
     if (!pairs_init(&p, res->fields, res->fields_size)) {
         return CEASE_ENOMEM;
     }
-    s->seam->put_number(status, (uint64_t)res->status, 10);
-    p.nv[p.count++] = pair(":status", 7, status, 3);
+    status[0] = (char)('0' + res->status / 100); /* 200 to 599 */
+    status[1] = (char)('0' + res->status / 10 % 10);
+    status[2] = (char)('0' + res->status % 10);
+    p.nv[p.count++] = pair(":status", 7, status, sizeof status);
     s->seam->put_date(date);
     p.nv[p.count++] = pair("date", 4, date, sizeof date);
     if (res->length_given && res->status != 204 && res->status != 304) {
