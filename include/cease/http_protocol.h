@@ -19,7 +19,7 @@
 CEASE_BEGIN_DECLS
 
 /* Changes whenever the seam's private types do. */
-#define CEASE_HTTP_SEAM 2
+#define CEASE_HTTP_SEAM 3
 
 struct ceasei_http_seam;
 struct ceasei_http_connection;

@@ -20,6 +20,7 @@ static const struct ceasei_http_seam seam = {
     .put_date = ceasei_put_date,
     .connection_read = ceasei_http_connection_read,
     .connection_write = ceasei_http_connection_write,
+    .connection_try_write = ceasei_http_connection_try_write,
     .connection_shutdown = ceasei_http_connection_shutdown,
 };
 

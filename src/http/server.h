@@ -254,6 +254,8 @@ struct ceasei_http_seam {
                                    size_t size, size_t *ret_count);
     cease_error (*connection_write)(cease_ctx *ctx, struct ceasei_http_connection *c,
                                     const struct iovec *iov, int count, size_t *ret_count);
+    cease_error (*connection_try_write)(struct ceasei_http_connection *c, const struct iovec *iov,
+                                        int count, size_t *ret_count);
     cease_error (*connection_shutdown)(cease_ctx *ctx, struct ceasei_http_connection *c);
 };
 

@@ -38,7 +38,14 @@ static cease_error io_write(cease_ctx *ctx, void *self, const void *data, size_t
                   : cease_conn_write(ctx, c->raw, data, size, NULL);
 }
 
-static const struct ceasei_h2_io io = {io_read, io_write};
+static cease_error io_try_write(void *self, const void *data, size_t size, size_t *ret_count)
+{
+    cease_http2_client *c = self;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    return c->tls ? CEASE_EAGAIN : cease_conn_try_writev(c->raw, &piece, 1, ret_count);
+}
+
+static const struct ceasei_h2_io io = {io_read, io_write, io_try_write};
 
 static void close_carrier(cease_http2_client *c)
 {

@@ -183,11 +183,17 @@ static void empty(struct ceasei_h2_bytes *b)
     }
 }
 
+/* A context for the wait is made when there is one: to look at its deadline would make a timer. */
 static cease_error write_out(struct ceasei_h2_conn *c, const struct ceasei_h2_bytes *b)
 {
+    size_t n = 0;
+    cease_error e = c->io->try_write(c->io_self, b->data, b->size, &n);
+    if (e != CEASE_EAGAIN) {
+        return e;
+    }
     cease_canceler *stop;
     cease_ctx *ctx = cease_with_timeout(c->alive, c->write_budget, &stop);
-    cease_error e = c->io->write(ctx, c->io_self, b->data, b->size);
+    e = c->io->write(ctx, c->io_self, b->data + n, b->size - n);
     cease_end(stop);
     return e;
 }

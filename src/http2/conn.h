@@ -23,6 +23,8 @@
 struct ceasei_h2_io {
     cease_error (*read)(cease_ctx *ctx, void *self, void *buf, size_t size, size_t *ret_count);
     cease_error (*write)(cease_ctx *ctx, void *self, const void *data, size_t size);
+    /* What is taken at once. CEASE_EAGAIN: not all, or nobody can say. */
+    cease_error (*try_write)(void *self, const void *data, size_t size, size_t *ret_count);
 };
 
 /* One wait, on the waiter's stack: for its stream or for the end of its context, whoever claims it

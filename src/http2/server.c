@@ -54,7 +54,14 @@ static cease_error io_write(cease_ctx *ctx, void *self, const void *data, size_t
     return h->seam->connection_write(ctx, h->connection, &piece, 1, &n);
 }
 
-static const struct ceasei_h2_io io = {io_read, io_write};
+static cease_error io_try_write(void *self, const void *data, size_t size, size_t *ret_count)
+{
+    struct h2_server *h = self;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    return h->seam->connection_try_write(h->connection, &piece, 1, ret_count);
+}
+
+static const struct ceasei_h2_io io = {io_read, io_write, io_try_write};
 
 /* ---- streams ---- */
 
