@@ -72,6 +72,7 @@ enum explore_bug {
     BUG_SLEEP,
     BUG_SEARCH,
     BUG_NAP,
+    BUG_WATCH,
     BUG_BIAS_FENCE,
     BUG_BIAS_WAIT,
     BUG_MUTEX,

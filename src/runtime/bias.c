@@ -22,9 +22,10 @@ void ceasei_bias_set_up(void)
     ceasei_store(&ceasei_bias_is_possible, 1, RELAXED);
 }
 
-static void fence_all(void)
+bool ceasei_fence_all(void)
 {
     ceasei_fence(SEQ_CST);
+    return true;
 }
 #else
 void ceasei_bias_set_up(void)
@@ -35,14 +36,17 @@ void ceasei_bias_set_up(void)
     ceasei_store(&ceasei_bias_is_possible, works, RELAXED);
 }
 
-/* Returns when every thread of this process, this one included, has passed a full fence since the call. */
-static void fence_all(void)
+bool ceasei_fence_all(void)
 {
+    if (!ceasei_load(&ceasei_bias_is_possible, RELAXED)) {
+        return false;
+    }
     if (!is_child && syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) != 0) {
         ceasei_panic_at(NULL, 0, NULL,
                         "the system call membarrier was allowed when the first task started and "
                         "is not any more: a sandbox must allow it, or be there from the start");
     }
+    return true;
 }
 #endif
 
@@ -60,7 +64,7 @@ static void make_shared(struct ceasei_bias *b, uint32_t owner)
     b->shared = b->mixed = 1;
     ceasei_store(&b->owner, 0, RELAXED);
     const uintptr_t *entered = &ceasei_entered[owner - 1].word;
-    fence_all();
+    (void)ceasei_fence_all();
     for (unsigned round = 0;;) {
         uintptr_t seen = ceasei_load(entered, ACQUIRE); /* pairs with ceasei_bias_leave() */
         if ((seen != (uintptr_t)b && seen != CEASEI_ENTERED_MANY) ||

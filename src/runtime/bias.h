@@ -49,11 +49,11 @@ struct ceasei_bias {
 
 #ifdef CEASE_INTERLEAVE
 enum { CEASEI_ENTERED_MANY = 1, CEASEI_BIAS_AFTER = 250 };
-/* The explorer has no membarrier: there, the worker has a fence too. */
-#define CEASEI_BIAS_FENCE() (CEASE_SEED_BUG(BUG_BIAS_FENCE) ? (void)0 : ceasei_fence(SEQ_CST))
+/* The explorer has no membarrier: there, who relies on another's ceasei_fence_all() has a fence too. */
+#define CEASEI_LIGHT_FENCE(bug) (CEASE_SEED_BUG(bug) ? (void)0 : ceasei_fence(SEQ_CST))
 #else
 enum { CEASEI_ENTERED_MANY = 1, CEASEI_BIAS_AFTER = 250 };
-#define CEASEI_BIAS_FENCE() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define CEASEI_LIGHT_FENCE(bug) __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #endif
 
 /* One that has to be made everybody's costs as much as a hundred save. */
@@ -69,6 +69,9 @@ extern uint32_t ceasei_bias_is_possible; /* atomic: set before the first worker 
 
 /* Once before the first worker: asks the kernel for its help. */
 void ceasei_bias_set_up(void);
+/* Returns when every thread of this process, this one included, has passed a full fence since the call. False: the
+ * kernel does not help. */
+bool ceasei_fence_all(void);
 /* In a forked child, where no worker is left to leave. */
 void ceasei_bias_in_child(void);
 
@@ -83,7 +86,7 @@ static inline uintptr_t *ceasei_bias_enter(const struct ceasei_worker *w, uintpt
     uintptr_t *entered = w->entered;
     /* RELEASE: who waits may see this one in place of the leaving before it. */
     ceasei_store(entered, what, RELEASE);
-    CEASEI_BIAS_FENCE();
+    CEASEI_LIGHT_FENCE(BUG_BIAS_FENCE);
     return entered;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CEASE_RUNTIME_QUEUE_H
 #define CEASE_RUNTIME_QUEUE_H
 
+#include "runtime/bias.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/trace.h"
@@ -27,7 +28,9 @@ static inline void ceasei_queue_push_new(struct ceasei_worker *w, struct ceasei_
         ceasei_queue_refill_ring(w);
     }
     /* One new task is ours to run as soon as the running one parks, and if that takes long, the
-     * watcher sees it: no system call for it. */
+     * watcher sees it: no system call for it. The ring's tail, then `watcher`: who gives the watch up
+     * makes us pass a fence. */
+    CEASEI_LIGHT_FENCE(BUG_WATCH);
     if (ceasei_load(&ceasei_runtime.idle, RELAXED) == 0 ||
         (alone && ceasei_load(&ceasei_runtime.watcher, RELAXED) != 0)) {
         return;

@@ -15,7 +15,10 @@
  *
  * Un-started tasks are no reason to wake somebody at once (see sched.c). Instead, while any worker is
  * awake, one of the sleepers is the *watcher*: it looks at the others' rings every WATCH_NS. When all
- * sleep nobody watches, and no processor time is used. A worker that was woken to look for work is
+ * sleep nobody watches, and no processor time is used. Nobody watches either while no tasks are started: a
+ * sleep that must end makes the wake slower by a timer. Who starts one then wakes a sleeper, who watches
+ * from then on. Who gives the watch up makes every thread pass a fence, and looks once more: so a task
+ * whose starter took it for a watcher is seen. A worker that was woken to look for work is
  * the *searcher*; nobody else is woken until it has found some or sleeps again (Go's rule). So who
  * gives the search up, in whatever way, first clears `searching` and then looks at all queues once
  * more: others may have relied on it.
@@ -24,6 +27,7 @@
  * thread so soon that spinning would have caught it.
  */
 #include "base/panic.h"
+#include "runtime/bias.h"
 #include "runtime/long_run.h"
 #include "runtime/runtime.h"
 #include "runtime/see.h"
@@ -44,6 +48,11 @@ enum {
     HALT_NS = 1000 * 1000,
     OUTSIDE_BATCH = 32,
     STEAL_MAX = 64,
+#ifdef CEASE_INTERLEAVE
+    VAIN_MAX = 1,
+#else
+    VAIN_MAX = 16, /* sleeps during which nobody started a task */
+#endif
 };
 
 static uint64_t bit_of(const struct ceasei_worker *w)
@@ -262,6 +271,26 @@ static int64_t sleep_length(struct ceasei_worker *w, bool watching)
     return length;
 }
 
+/* Others start tasks, or have done so until lately. Asked before w looks for the last time. */
+static bool is_watch_worth_it(struct ceasei_worker *w)
+{
+    struct ceasei_runtime *rt = &ceasei_runtime;
+    uint32_t started = 0;
+    for (uint32_t i = 0; i < rt->max; i++) {
+        const struct ceasei_worker *other = ceasei_load(&rt->workers[i], ACQUIRE);
+        started += other && other != w ? ceasei_load(&other->tail, ACQUIRE) : 0;
+    }
+    if (started != w->started_seen) {
+        w->started_seen = started;
+        w->in_vain = 0;
+        return true;
+    }
+    if (w->in_vain < VAIN_MAX && ++w->in_vain == VAIN_MAX && !ceasei_fence_all()) {
+        w->in_vain--;
+    }
+    return w->in_vain < VAIN_MAX;
+}
+
 static bool watch_begin(struct ceasei_worker *w)
 {
     struct ceasei_runtime *rt = &ceasei_runtime;
@@ -288,23 +317,22 @@ static void trim_stacks(struct ceasei_worker *w)
     }
 }
 
-static void sleep_until_something(struct ceasei_worker *w)
+/* Gives the time when it is over. */
+static cease_time sleep_until_something(struct ceasei_worker *w)
 {
     struct ceasei_runtime *rt = &ceasei_runtime;
-    if (ceasei_virtual_is_on() && ceasei_virtual_idle(w)) {
-        return;
-    }
-    if (spin(w)) {
-        return;
+    if ((ceasei_virtual_is_on() && ceasei_virtual_idle(w)) || spin(w)) {
+        return cease_now();
     }
     trim_stacks(w);
     ceasei_or(&rt->idle, bit_of(w), SEQ_CST);
     (void)search_end(w);
+    bool worth_it = is_watch_worth_it(w);
     if (has_work(w) && !CEASE_SEED_BUG(BUG_SLEEP)) {
         ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST);
-        return;
+        return cease_now();
     }
-    bool watching = watch_begin(w);
+    bool watching = worth_it && watch_begin(w);
     int64_t length = sleep_length(w, watching);
     int64_t since_ns = cease_now().ns;
     ceasei_worker_poll(w, length);
@@ -319,6 +347,7 @@ static void sleep_until_something(struct ceasei_worker *w)
     if (woken) {
         w->spin = now.ns - since_ns < SPIN_WORTH_NS;
     }
+    return now;
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
@@ -337,9 +366,8 @@ static uint32_t next_turn(const struct ceasei_worker *w, cease_time now)
 
 /* Timers, sockets, what others have started: at least every CEASEI_SWITCHES switches, or more that are
  * quick. */
-static void look_around(struct ceasei_worker *w)
+static void look_around(struct ceasei_worker *w, cease_time now)
 {
-    cease_time now = cease_now();
     if (CEASE_UNLIKELY(cease_callback_place() != NULL)) { /* a cheap call has not looked */
         cease_park_forbidden("cease_yield");
     }
@@ -375,8 +403,9 @@ void *ceasei_worker_main(void *arg)
     ceasei_store(&ceasei_runtime.workers[w->index], w, RELEASE);
     ceasei_worker_set_up(w);
     ceasei_long_run_begin();
+    cease_time now = cease_now();
     while (!is_halted()) {
-        look_around(w);
+        look_around(w, now);
         struct ceasei_task *task =
             ceasei_virtual_is_on() ? ceasei_virtual_next(w) : ceasei_sched_next(w);
         if (!task) {
@@ -388,8 +417,9 @@ void *ceasei_worker_main(void *arg)
             if (ceasei_virtual_is_on()) {
                 ceasei_virtual_ran(w, task);
             }
+            now = cease_now();
         } else {
-            sleep_until_something(w);
+            now = sleep_until_something(w);
         }
     }
     ceasei_worker_tear_down(w);

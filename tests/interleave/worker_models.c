@@ -395,3 +395,25 @@ static void push_two_and_compute(void)
 
 MODEL(worker_steal_from_busy, .setup = make_both_and_one_busy,
       .threads = {push_two_and_compute, work_1}, .check = check_all_ran);
+
+/* A watcher is woken by a task of its own, and gives the watch up, while a busy worker starts one and relies
+ * on it. */
+static void make_watcher_and_busy(void)
+{
+    make_both();
+    wanted = 2;
+    workers[1]->started_seen =
+        UINT32_MAX; /* not 0: its first sleep is a watch, its second is none */
+    tasks[0].worker = workers[1];
+    tasks[0].state = CEASEI_TASK_STARTED;
+}
+
+static void push_one_and_compute(void)
+{
+    ceasei_worker_self = workers[0];
+    ceasei_sched_push_new(workers[0], &tasks[1]);
+}
+
+MODEL(worker_watch_given_up, .setup = make_watcher_and_busy,
+      .threads = {push_one_and_compute, work_1, wake_parked}, .check = check_all_ran,
+      .seeds = {{BUG_WATCH, true, "who gives the watch up does not make the others pass a fence"}});

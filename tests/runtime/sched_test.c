@@ -695,17 +695,17 @@ static int sleeps_without_end(const char *thread)
     if (!f) {
         return -1;
     }
-    bool known = fscanf(f, "%ld %*x %*x %*x %lx", &number, &timeout) >= 1; /* else: "running" */
+    bool known = fscanf(f, "%ld %*x %*x %*x %lx", &number, &timeout) == 2; /* else: "running" */
     fclose(f);
+    bool sleeps = number == SYS_futex && timeout == 0;
 #ifdef SYS_epoll_wait
-    known = known && (number != SYS_epoll_wait || (int)timeout == -1);
+    sleeps |= number == SYS_epoll_wait && (int)timeout == -1;
 #endif
-    known = known && (number != SYS_epoll_pwait || (int)timeout == -1);
-    known = known && (number != SYS_futex || timeout == 0);
+    sleeps |= number == SYS_epoll_pwait && (int)timeout == -1;
 #ifdef SYS_epoll_pwait2
-    known = known && (number != SYS_epoll_pwait2 || timeout == 0);
+    sleeps |= number == SYS_epoll_pwait2 && timeout == 0;
 #endif
-    return known && number >= 0;
+    return known && sleeps;
 }
 
 /* How many workers' threads sleep until something comes; -1 when the system does not tell. */
@@ -748,4 +748,28 @@ TEST(sched_idle_workers_sleep_until_something_comes)
     CHECK_EVENTUALLY((cease_runtime_count(&c), (size_t)idle_workers() == c.workers));
     CHECK_OK(cease_group_stop(g));
     cease_group_free(g);
+}
+
+/* A worker whose task starts no more is watched no more; when it does start one, somebody comes all the same. */
+static cease_error compute_until_unwatched(cease_ctx *ctx, void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        atomic_store((atomic_long *)arg, 0);
+        CHECK_OK(compute_until_counted(ctx, arg)); /* who has come watches now, for a while */
+        CHECK_EVENTUALLY(idle_workers() == 1);
+    }
+    return CEASE_OK;
+}
+
+TEST(sched_a_worker_that_computes_alone_is_not_watched_and_found_when_it_starts_a_task)
+{
+#ifdef CEASEI_SIGNALS_WAIT
+    SKIP("ThreadSanitizer: futex.h waits in pieces");
+#endif
+    if (idle_workers() < 0 || getenv("HARNESS_EMULATOR")) {
+        SKIP("the system does not tell in which calls threads are");
+    }
+    atomic_long count = 0;
+    use_workers("2");
+    in_task(compute_until_unwatched, &count);
 }
