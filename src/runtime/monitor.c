@@ -12,6 +12,10 @@
  * `planned` is when it wakes. Who adds a deadline compares with it, without the lock, and rings only
  * if it is earlier. While the thread makes its plan, `planned` is "never", so that whoever adds one
  * meanwhile rings, and the thread plans again.
+ *
+ * What somebody has rung for stays in the plan (`asked`), although it may be gone when the thread has woken:
+ * whoever makes, looks at and ends one context after the other, all with the same timeout, would else
+ * wake it for each. The price is one wake-up for nothing.
  */
 #include "base/panic.h"
 #include "runtime/aside.h"
@@ -32,9 +36,10 @@ static struct {
     bool is_running;  /* under lock */
     bool quit;        /* under lock */
     bool is_rung;     /* under lock: since the plan was begun */
+    int64_t asked;    /* under lock: the earliest that was rung for, until it is overdue */
     int64_t planned;  /* atomic; written under lock */
     uint32_t is_gone; /* atomic: the thread is about to return */
-} monitor = {.lock = PTHREAD_MUTEX_INITIALIZER, .planned = INT64_MAX};
+} monitor = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = INT64_MAX, .planned = INT64_MAX};
 
 /* Runs what is overdue, and gives the earliest deadline that is left. Without the lock. Callbacks may
  * start tasks, so it counts as a plain thread that uses the runtime, and does nothing when that is
@@ -73,6 +78,10 @@ static void *monitor_main(void *arg)
         if (monitor.quit || monitor.is_rung) {
             continue;
         }
+        if (monitor.asked != INT64_MAX && monitor.asked + GRACE_NS <= now_ns) {
+            monitor.asked = INT64_MAX;
+        }
+        earliest = monitor.asked < earliest ? monitor.asked : earliest;
         if (earliest == INT64_MAX && look_at_ns == INT64_MAX) {
             pthread_cond_wait(&monitor.bell, &monitor.lock);
             continue;
@@ -91,19 +100,12 @@ static void *monitor_main(void *arg)
     return NULL;
 }
 
-void ceasei_monitor_notice(cease_time deadline)
-{
-    if (ceasei_virtual_is_on() || deadline.ns == INT64_MAX ||
-        deadline.ns + GRACE_NS >= ceasei_load(&monitor.planned, SEQ_CST)) {
-        return;
-    }
-    ceasei_monitor_ring();
-}
-
-void ceasei_monitor_ring(void)
+/* Makes it plan anew, with this deadline among the others. */
+static void ring(int64_t deadline_ns)
 {
     pthread_mutex_lock(&monitor.lock);
     monitor.is_rung = true;
+    monitor.asked = deadline_ns < monitor.asked ? deadline_ns : monitor.asked;
     if (monitor.is_running) {
         pthread_cond_signal(&monitor.bell);
     } else if (!monitor.quit) {
@@ -111,6 +113,20 @@ void ceasei_monitor_ring(void)
             ceasei_aside_start(&monitor.thread, "cease-monitor", monitor_main, NULL) == CEASE_OK;
     }
     pthread_mutex_unlock(&monitor.lock);
+}
+
+void ceasei_monitor_notice(cease_time deadline)
+{
+    if (ceasei_virtual_is_on() || deadline.ns == INT64_MAX ||
+        deadline.ns + GRACE_NS >= ceasei_load(&monitor.planned, SEQ_CST)) {
+        return;
+    }
+    ring(deadline.ns);
+}
+
+void ceasei_monitor_ring(void)
+{
+    ring(INT64_MAX);
 }
 
 bool ceasei_monitor_quit(void)
@@ -133,6 +149,7 @@ void ceasei_monitor_join(void)
     }
     pthread_mutex_lock(&monitor.lock);
     monitor.is_running = monitor.quit = false;
+    monitor.asked = INT64_MAX;
     ceasei_store(&monitor.is_gone, 0, RELAXED);
     ceasei_store(&monitor.planned, INT64_MAX, SEQ_CST);
     pthread_mutex_unlock(&monitor.lock);

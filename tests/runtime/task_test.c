@@ -9,6 +9,7 @@
 #include <cease/cease.h>
 #include <cease/fd.h>
 #include <cease/group.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fenv.h>
 #include <math.h>
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -711,6 +713,61 @@ TEST(runtime_stops_after_deadlines_that_the_monitor_ran)
         CHECK_EQ(atomic_load(&count), 1);
         CHECK_EVENTUALLY(cease_runtime_stop() == CEASE_OK); /* the after-func may be a task */
     }
+}
+
+/* How often the monitor has gone to sleep. */
+static long sleeps_of_monitor(void)
+{
+    char path[64];
+    char line[128];
+    long count = -1;
+    bool is_it = false;
+    DIR *threads = opendir("/proc/self/task");
+    CHECK(threads != NULL);
+    for (struct dirent *d; !is_it && (d = readdir(threads));) {
+        snprintf(path, sizeof path, "/proc/self/task/%.20s/status", d->d_name);
+        FILE *f = fopen(path, "r");
+        while (f && fgets(line, sizeof line, f)) {
+            is_it |= strcmp(line, "Name:\tcease-monitor\n") == 0;
+            if (is_it) {
+                (void)sscanf(line, "voluntary_ctxt_switches: %ld", &count);
+            }
+        }
+        if (f) {
+            fclose(f);
+        }
+    }
+    closedir(threads);
+    return count;
+}
+
+/* Each time the earliest deadline there is has come and gone before the monitor is awake. */
+static cease_error look_and_sleep(cease_ctx *ctx, void *arg)
+{
+    cease_canceler *later;
+    cease_canceler *stop;
+    (void)arg;
+    CHECK_OK(cease_err(cease_with_timeout(ctx, cease_sec(600), &later)));
+    CHECK_EVENTUALLY(sleeps_of_monitor() > 0);
+    long before = sleeps_of_monitor();
+    for (int i = 0; i < 100; i++) {
+        CHECK_OK(cease_err(cease_with_timeout(ctx, cease_sec(300), &stop)));
+        cease_end(stop);
+        CHECK_OK(
+            cease_sleep(ctx, cease_us(100))); /* the processor is the monitor's, if it wants it */
+    }
+    CHECK(sleeps_of_monitor() - before < 10);
+    cease_end(later);
+    return CEASE_OK;
+}
+
+TEST(monitor_is_not_woken_for_each_of_many_deadlines)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    in_task(look_and_sleep, NULL);
 }
 
 TEST(runtime_configure_sets_the_workers_of_the_next_start)
