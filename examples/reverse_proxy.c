@@ -1,32 +1,34 @@
-/* A reverse proxy: every request goes on to one upstream, under the context that it came with: so that is
- * told how much time is left, and stops when the client goes away. Requests are read whole, up to 1 MiB,
- * to be repeatable; answers are streamed.
+/* A reverse proxy: what it asks the upstream goes under the request's context, its deadline and its end with it.
  *     example-reverse-proxy http://127.0.0.1:8080 127.0.0.1:8081      (upstream, own address) */
 #include <cease/cease.h>
 #include <cease/http_client.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 
 enum { BODY_MAX = 1024 * 1024, FIELDS = 100 };
 static cease_http_client *client;
-static const char *upstream;
 
-static bool is_ours(const char *name)
+static bool has(const char *list, const char *name) /* one of its elements */
 {
-    static const char ours[][20] = {
-        "Connection", "Keep-Alive",        "TE",   "Trailer", "Upgrade",
-        "Date",       "Transfer-Encoding", "Host", "Expect",  "Proxy-Connection"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strcasecmp(name, ours[i]) == 0)
+    for (const char *p = list; p && (p = strcasestr(p, name)); p++)
+        if ((p == list || strchr(", ", p[-1])) && strchr(", ", p[strlen(name)]))
             return true;
     return false;
+}
+
+static bool is_ours(const char *name, const char *connection)
+{
+    static const char ours[] =
+        "Connection,Keep-Alive,Proxy-Connection,TE,Trailer,Upgrade,Date,Host,"
+        "Transfer-Encoding,Proxy-Authenticate,Proxy-Authorization,Expect";
+    return has(ours, name) || has(connection, name);
 }
 
 static cease_error read_body(cease_ctx *ctx, cease_http_request *req, cease_http_call *call)
 {
     cease_error e = CEASE_OK;
-    char *body = malloc(BODY_MAX + 1);
+    char *body = malloc(BODY_MAX + 1); /* whole, so that it can be repeated */
     for (size_t n = 0; body && e == CEASE_OK; call->body_size += e == CEASE_OK ? n : 0)
         e = cease_http_request_read(ctx, req, body + call->body_size,
                                     BODY_MAX + 1 - call->body_size, &n);
@@ -34,19 +36,25 @@ static cease_error read_body(cease_ctx *ctx, cease_http_request *req, cease_http
     return !body ? CEASE_ENOMEM : e == CEASE_EOF ? CEASE_OK : e;
 }
 
-static cease_error pass_on(cease_ctx *ctx, cease_http_answer *a, cease_http_response *res)
+static cease_error pass_on(cease_ctx *ctx, const cease_http_call *call, cease_http_response *res)
 {
     char piece[16 * 1024];
     const char *name, *value;
     size_t n = 0;
-    cease_error e = cease_http_response_status(res, cease_http_answer_status(a));
+    cease_http_answer *a;
+    cease_error e = cease_http_client_open(ctx, client, call, &a);
+    if (e != CEASE_OK)
+        return cease_err(ctx) == CEASE_OK ? cease_http_response_status(res, 502) : e;
+    cease_http_response_status(res, cease_http_answer_status(a));
     for (size_t i = 0; cease_http_answer_header_at(a, i, &name, &value); i++)
-        if (!is_ours(name))
+        if (!is_ours(name, cease_http_answer_header(a, "Connection")))
             cease_http_response_header(res, name, value);
-    while (e == CEASE_OK &&
-           (e = cease_http_answer_read(ctx, a, piece, sizeof piece, &n)) == CEASE_OK)
-        e = cease_http_response_write(ctx, res, piece, n);
-    return e == CEASE_EOF ? CEASE_OK : e;
+    while ((e = cease_http_answer_read(ctx, a, piece, sizeof piece, &n)) == CEASE_OK &&
+           (e = cease_http_response_write(ctx, res, piece, n)) == CEASE_OK &&
+           (e = cease_http_response_flush(ctx, res)) == CEASE_OK) /* it may be an event */
+        ;
+    cease_http_answer_close(a);
+    return e == CEASE_EOF ? CEASE_OK : e; /* of the context: the server answers 504 to a deadline */
 }
 
 static cease_error forward(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
@@ -54,46 +62,38 @@ static cease_error forward(cease_ctx *ctx, cease_http_request *req, cease_http_r
 {
     char url[20 * 1024]; /* a target is at most 16 KiB */
     cease_http_header fields[FIELDS + 1], *f = fields;
-    cease_http_answer *answer = NULL;
     cease_http_call call = {.size = sizeof call, .url = url, .headers = fields};
     cease_error e = CEASE_OK;
-    call.method = cease_http_request_method(req);
     for (size_t i = 0; i < FIELDS && cease_http_request_header_at(req, i, &f->name, &f->value); i++)
-        if (strcasecmp(f->name, "Content-Length") != 0 && !is_ours(f->name))
+        if (!has("Content-Length", f->name) &&
+            !is_ours(f->name, cease_http_request_header(req, "Connection")))
             f++;
-    f->name = arg;
-    snprintf(url, sizeof url, "%s%s", upstream, cease_http_request_target(req));
+    f->name = NULL;
+    call.method = cease_http_request_method(req);
+    snprintf(url, sizeof url, "%s%s", (const char *)arg, cease_http_request_target(req));
     if (cease_http_request_header(req, "Content-Length") ||
         cease_http_request_header(req, "Transfer-Encoding"))
         e = read_body(ctx, req, &call);
-    if (e == CEASE_OK) {
-        e = cease_http_client_open(ctx, client, &call, &answer);
-        if (e == CEASE_OK)
-            e = pass_on(ctx, answer, res);
-        else if (cease_err(ctx) == CEASE_OK)
-            e = cease_http_response_status(res, 502);
-    }
-    cease_http_answer_close(answer);
+    if (e == CEASE_OK)
+        e = pass_on(ctx, &call, res);
     free((void *)call.body);
-    return e; /* of the context: the server answers 504 to a deadline */
+    return e;
 }
 
 int main(int argc, char **argv)
 {
-    cease_http_client_opts opts = {.size = sizeof opts, .proxy = "", .no_gzip = true};
+    const cease_http_client_opts opts = {
+        .size = sizeof opts, .proxy = "", .no_gzip = true, .redirect_max = CEASE_HTTP_NO_REDIRECTS};
     cease_http_server *server = cease_http_server_new(NULL);
     cease_listener *listener;
-    cease_canceler *stop;
+    CEASE_AUTO_END cease_canceler *stop = NULL;
     cease_ctx *ctx = cease_with_signals(cease_background(), &stop);
-    opts.redirect_max = CEASE_HTTP_NO_REDIRECTS; /* they are the client's to follow */
     client = cease_http_client_new(&opts);
-    upstream = argc == 3 ? argv[1] : "";
-    if (argc != 3 || cease_http_server_route(server, NULL, "/{path...}", forward, NULL) ||
+    if (argc != 3 || cease_http_server_route(server, NULL, "/{path...}", forward, argv[1]) ||
         cease_listen(ctx, argv[2], NULL, &listener))
         return 1;
     cease_error e = cease_http_server_serve(ctx, server, listener);
     cease_http_server_free(server);
     cease_http_client_free(client);
-    cease_end(stop);
     return e != CEASE_OK;
 }
