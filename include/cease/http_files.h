@@ -58,7 +58,8 @@ CEASE_PUBLIC cease_http_files *cease_http_files_new(const char *folder,
 CEASE_PUBLIC void cease_http_files_free(cease_http_files *files);
 
 /* A handler for routes whose last segment is "{path...}"; arg is a cease_http_files. Answers GET and HEAD with
- * the file: one range of it (206, 416) when asked for one; 304 or 412 as its conditions say (RFC 9110, 13.2.2);
+ * the file, other methods with 405: one range of it (206, 416) when asked for one, and the whole when for several; 304 or 412 as its
+ * conditions say (RFC 9110, 13.2.2);
  * ETag, Last-Modified, a Content-Type by the name's ending; 404 for what is not there, and for everything
  * that is not to be served; 301 from a folder's name to the one with a slash.
  *
@@ -85,8 +86,9 @@ CEASE_PUBLIC cease_error cease_http_files_send(cease_ctx *ctx, cease_http_files 
 
 /* A middleware that compresses responses with gzip, for clients that accept it: text, JSON, XML, JavaScript
  * and SVG (by Content-Type), with a status of 200 or an error's, of 512 bytes or more, and not
- * encoded already. It adds Content-Encoding and Vary, makes a strong ETag weak, and takes a Content-Length
- * away. A flush sends what has been written, so events still arrive one by one. arg is not used.
+ * encoded already or "no-transform" (Cache-Control). It adds Content-Encoding and Vary, makes a strong ETag weak, and takes
+ * a Content-Length away, from the answer to a HEAD as well. A flush sends what has been written, so events still
+ * arrive one by one. arg is not used.
  *
  *     cease_http_server_use(server, cease_http_compress, NULL);
  *

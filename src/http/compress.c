@@ -77,6 +77,20 @@ static char *find_field(struct cease_http_response *res, const char *name, size_
     return NULL;
 }
 
+/* Whether a field's value has these words somewhere. */
+static bool field_says(struct cease_http_response *res, const char *name, const char *words)
+{
+    size_t size = 0;
+    size_t n = strlen(words);
+    const char *value = find_field(res, name, &size);
+    for (; value && size >= n; value++, size--) {
+        if (strncasecmp(value, words, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_worth_it(struct cease_http_response *res)
 {
     static const char *const types[] = {
@@ -84,8 +98,9 @@ static bool is_worth_it(struct cease_http_response *res)
         "application/xml", "application/manifest+json", "image/svg+xml"};
     size_t size;
     bool plain = res->status == 200 || res->status >= 400;
-    if (!plain || res->no_body || find_field(res, "Content-Encoding", &size) ||
-        find_field(res, "Content-Range", &size)) {
+    if (!plain || find_field(res, "Content-Encoding", &size) ||
+        find_field(res, "Content-Range", &size) ||
+        field_says(res, "Cache-Control", "no-transform")) {
         return false;
     }
     const char *type = find_field(res, "Content-Type", &size);
@@ -222,6 +237,19 @@ cease_error ceasei_compress_finish(cease_ctx *ctx, struct ceasei_compress *c,
     return e;
 }
 
+/* The head of what would have been packed for a GET. */
+static cease_error pretend(struct cease_http_response *res)
+{
+    uint64_t size = res->length_given ? res->length : res->total;
+    if (res->stage != CEASEI_RES_OPEN || size < SMALL || !is_worth_it(res)) {
+        return CEASE_OK;
+    }
+    weaken_tag(res);
+    res->length_given = false;
+    res->total = 0; /* how long it would be is not known */
+    return cease_http_response_header(res, "Content-Encoding", "gzip");
+}
+
 /* ---- the middleware ---- */
 
 cease_error cease_http_compress(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
@@ -238,8 +266,10 @@ cease_error cease_http_compress(cease_ctx *ctx, cease_http_request *req, cease_h
     if (e != CEASE_OK) {
         return e;
     }
-    if (!accept || head || !ceasei_accepts_gzip(accept)) {
-        return cease_http_next_call(ctx, next, req, res);
+    bool accepts = accept && ceasei_accepts_gzip(accept);
+    if (!accepts || head) {
+        e = cease_http_next_call(ctx, next, req, res);
+        return e == CEASE_OK && accepts ? pretend(res) : e;
     }
     c.mode = COLLECTING;
     c.size = 0;

@@ -185,6 +185,7 @@ static cease_error send_file(cease_ctx *ctx, cease_http_files *f, cease_http_req
     uint64_t begin = 0;
     uint64_t size = (uint64_t)o->st.st_size;
     uint64_t end = size;
+    bool head = strcmp(cease_http_request_method(req), "HEAD") == 0;
     int64_t modified = o->st.st_mtim.tv_sec > 0 ? (int64_t)o->st.st_mtim.tv_sec : 0;
     snprintf(tag, sizeof tag, "\"%llx-%llx-%llx\"", (unsigned long long)o->st.st_ino,
              (unsigned long long)size,
@@ -194,7 +195,7 @@ static cease_error send_file(cease_ctx *ctx, cease_http_files *f, cease_http_req
         .if_none_match = cease_http_request_header(req, "If-None-Match"),
         .if_modified_since = cease_http_request_header(req, "If-Modified-Since"),
         .if_unmodified_since = cease_http_request_header(req, "If-Unmodified-Since"),
-        .range = cease_http_request_header(req, "Range"),
+        .range = head ? NULL : cease_http_request_header(req, "Range"), /* RFC 9110, 14.2 */
         .if_range = cease_http_request_header(req, "If-Range"),
         .tag = tag,
         .modified = modified,
@@ -228,10 +229,7 @@ static cease_error send_file(cease_ctx *ctx, cease_http_files *f, cease_http_req
     snprintf(text, sizeof text, "%llu", (unsigned long long)(end - begin));
     cease_http_response_header(res, "Content-Length", text);
     cease_http_response_header(res, "Content-Type", ceasei_media_type(o->path));
-    if (strcmp(cease_http_request_method(req), "HEAD") == 0) {
-        return CEASE_OK;
-    }
-    return send_bytes(ctx, res, o->fd, begin, end);
+    return head ? CEASE_OK : send_bytes(ctx, res, o->fd, begin, end);
 }
 
 /* Whether every segment is one that may be asked for. */
@@ -288,8 +286,13 @@ cease_error cease_http_files_send(cease_ctx *ctx, cease_http_files *files, cease
                                   cease_http_response *res, const char *path)
 {
     char name[NAME_MAX_SIZE];
+    const char *method = cease_http_request_method(req);
     if (!files) {
         return CEASE_ENOMEM;
+    }
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        cease_http_response_header(res, "Allow", "GET, HEAD");
+        return page(ctx, res, 405, "405 Method Not Allowed\n");
     }
     size_t size = strlen(path);
     bool folder = size == 0 || path[size - 1] == '/';

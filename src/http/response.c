@@ -255,7 +255,8 @@ static cease_error send_part(struct cease_http_response *res, cease_ctx *ctx, co
     if (part.head) {
         if (status_has_no_body(res->status)) {
             res->no_body = true; /* and no length either (RFC 9110, 8.6) */
-        } else if (last && !res->length_given) {
+        } else if (last && !res->length_given && (res->total > 0 || !res->no_body)) {
+            /* of a HEAD for which nothing was written nobody knows what GET would have said */
             res->length = res->total;
             res->length_given = true;
         }

@@ -32,6 +32,39 @@ static const char *at(const char *name)
     return path;
 }
 
+/* Pieces with a flush behind each; the next one when the test says so. */
+static cease_chan *live_go;
+
+static cease_error live(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                        void *arg)
+{
+    char go;
+    (void)req;
+    cease_error e = cease_http_response_header(res, "Content-Type", "text/event-stream");
+    for (int i = 0; e == CEASE_OK && i < 3; i++) {
+        e = cease_chan_recv(ctx, *(cease_chan **)arg, &go);
+        if (e == CEASE_OK) {
+            e = cease_http_response_print(ctx, res, "data: %d\n\n", i);
+        }
+        if (e == CEASE_OK) {
+            e = cease_http_response_flush(ctx, res);
+        }
+    }
+    return e;
+}
+
+static cease_error fixed(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                         void *arg)
+{
+    char text[2000];
+    (void)req;
+    (void)arg;
+    memset(text, 'f', sizeof text);
+    cease_http_response_header(res, "Content-Type", "text/plain");
+    cease_http_response_header(res, "Cache-Control", "max-age=1, No-Transform");
+    return cease_http_response_write(ctx, res, text, sizeof text);
+}
+
 static void start(const cease_http_files_opts *opts)
 {
     char from[512];
@@ -60,6 +93,10 @@ static void start(const cease_http_files_opts *opts)
     CHECK_OK(cease_http_server_use(rig.server, cease_http_compress, NULL));
     CHECK_OK(
         cease_http_server_route(rig.server, "GET", "/{path...}", cease_http_files_serve, files));
+    CHECK_OK(
+        cease_http_server_route(rig.server, NULL, "/any/{path...}", cease_http_files_serve, files));
+    CHECK_OK(cease_http_server_route(rig.server, "GET", "/live", live, &live_go));
+    CHECK_OK(cease_http_server_route(rig.server, "GET", "/fixed", fixed, NULL));
     rig_start(&rig);
 }
 
@@ -117,6 +154,21 @@ TEST(files_thatAreThere_areServedWithTheirFields)
     check("/sub?a=b", "", 301, "Location: ./sub/?a=b\r\n");
     char *text = ask("HEAD", "/a.txt", "");
     CHECK_HAS(text, "Content-Length: 10\r\n");
+    CHECK_HAS_NOT(text, "0123456789");
+    free(text);
+    stop();
+}
+
+TEST(files_otherMethods_areRefusedAndHeadHasNoRanges)
+{
+    start(NULL);
+    char *text = ask("HEAD", "/a.txt", "Range: bytes=0-1\r\n");
+    CHECK_HAS(text, "HTTP/1.1 200 ");
+    CHECK_HAS(text, "Content-Length: 10\r\n");
+    free(text);
+    text = ask("POST", "/any/a.txt", "Content-Length: 0\r\n");
+    CHECK_HAS(text, "HTTP/1.1 405 ");
+    CHECK_HAS(text, "Allow: GET, HEAD\r\n");
     CHECK_HAS_NOT(text, "0123456789");
     free(text);
     stop();
@@ -261,6 +313,65 @@ TEST(compress_forWhoAcceptsIt_givesTheSameBytes)
     CHECK_EQ(rig_logged(&rig, 2).bytes, BIG);
     cease_http_client_free(c);
     cease_http_client_free(plain);
+    stop();
+}
+
+TEST(compress_flushed_arrivesPieceByPiece)
+{
+    char url[100];
+    char piece[100];
+    size_t n = 0;
+    live_go = cease_chan_new(1, 1);
+    start(NULL);
+    cease_http_client_opts opts = {.size = sizeof opts, .proxy = ""};
+    cease_http_client *c = cease_http_client_new(&opts);
+    snprintf(url, sizeof url, "%s/live", rig.url);
+    const cease_http_call call = {.size = sizeof call, .url = url};
+    cease_http_answer *a = NULL;
+    for (int i = 0; i < 3; i++) {
+        char wanted[20];
+        CHECK_OK(cease_chan_send(cease_background(), live_go, "g"));
+        if (i == 0) {
+            CHECK_OK(cease_http_client_open(cease_background(), c, &call, &a));
+        }
+        snprintf(wanted, sizeof wanted, "data: %d\n\n", i);
+        CHECK_OK(cease_http_answer_read(cease_background(), a, piece, sizeof piece, &n));
+        CHECK_EQ(n, strlen(wanted));
+        CHECK_EQ(memcmp(piece, wanted, n), 0);
+    }
+    CHECK_ERR(cease_http_answer_read(cease_background(), a, piece, sizeof piece, &n), CEASE_EOF);
+    CHECK_STR(cease_http_answer_header(a, "Vary"), "Accept-Encoding");
+    CHECK(rig_logged(&rig, 1).bytes > 27 + 10); /* each piece was packed by itself */
+    cease_http_answer_close(a);
+    cease_http_client_free(c);
+    stop();
+    cease_chan_unref(live_go);
+}
+
+TEST(compress_head_saysWhatGetWouldSay)
+{
+    start(NULL);
+    char *text = ask("HEAD", "/big.json", "Accept-Encoding: gzip\r\n");
+    CHECK_HAS(text, "HTTP/1.1 200 ");
+    CHECK_HAS(text, "Content-Encoding: gzip\r\n");
+    CHECK_HAS(text, "ETag: W/\"");
+    CHECK_HAS(text, "Vary: Accept-Encoding\r\n");
+    CHECK_HAS_NOT(text, "Content-Length");
+    free(text);
+    text = ask("HEAD", "/a.txt", "Accept-Encoding: gzip\r\n"); /* too small */
+    CHECK_HAS(text, "Content-Length: 10\r\n");
+    CHECK_HAS_NOT(text, "Content-Encoding");
+    free(text);
+    text = ask("HEAD", "/big.json", "");
+    CHECK_HAS(text, "Content-Length: 300000\r\n");
+    CHECK_HAS(text, "ETag: \"");
+    free(text);
+    text = ask("HEAD", "/fixed", "Accept-Encoding: gzip\r\n");
+    CHECK_HAS(text, "Content-Length: 2000\r\n");
+    free(text);
+    text = ask("GET", "/fixed", "Accept-Encoding: gzip\r\n");
+    CHECK_HAS_NOT(text, "Content-Encoding");
+    free(text);
     stop();
 }
 
