@@ -48,7 +48,7 @@ struct ceasei_bias {
 };
 
 #ifdef CEASE_INTERLEAVE
-enum { CEASEI_ENTERED_MANY = 1, CEASEI_BIAS_AFTER = 250 };
+enum { CEASEI_ENTERED_MANY = 1, CEASEI_BIAS_AFTER = 2 };
 /* The explorer has no membarrier: there, who relies on another's ceasei_fence_all() has a fence too. */
 #define CEASEI_LIGHT_FENCE(bug) (CEASE_SEED_BUG(bug) ? (void)0 : ceasei_fence(SEQ_CST))
 #else
