@@ -6,7 +6,7 @@
     (gdb) cease bt 17                               # the backtrace of task 17
     (gdb) cease bt all
 
-It reads what libcease-rt keeps (src/runtime/stack.c, task.h) by its debug information and changes nothing
+It reads what libcease-rt keeps (src/runtime/stack.c, pending.c, task.h) by its debug information and changes nothing
 in the program: a backtrace is made by an unwinder that puts a task's saved registers in the place of the
 thread's for as long as it takes. A core file that gdb itself has written (generate-core-file) lacks the
 stacks: gdb does not read across their guard pages.
@@ -31,11 +31,29 @@ def static(name, field=None):
     raise gdb.GdbError('libcease-rt is not loaded, or has no debug information')
 
 
-class Task:
+class Pending:
+    """A task that has not begun: it has no number and no stack."""
+
     def __init__(self, value):
         self.value = value
-        self.id = int(value['id'])
+        self.id = 0
         self.state = int(value['state'])
+
+    def worker(self):
+        return None
+
+    def place(self):
+        place = self.value['place']
+        return '%s:%d in %s' % (place['file'].string(), int(place['line']), place['function'].string())
+
+    def what(self):
+        return STATES[self.state]
+
+
+class Task(Pending):
+    def __init__(self, value):
+        super().__init__(value)
+        self.id = int(value['id'])
         self.wait = int(value['wait'])
 
     def worker(self):
@@ -44,16 +62,12 @@ class Task:
         runs = self.state == 2 and int(worker) != 0 and worker['current'] == self.value.address
         return worker if runs else None
 
-    def place(self):
-        place = self.value['place']
-        return '%s:%d in %s' % (place['file'].string(), int(place['line']), place['function'].string())
-
     def what(self):
         worker = self.worker()
         if worker is not None:
             return 'runs on worker %d' % int(worker['index'])
         if self.state != 2:
-            return STATES[self.state]
+            return super().what()
         if self.wait >= len(WAITS):
             return 'waits'
         text = WAITS[self.wait]
@@ -62,7 +76,20 @@ class Task:
         return text % int(self.value['wait_object']) if '%' in text else text
 
 
+def pending():
+    """Those that have been started and have not begun."""
+    slab = static('pool', 'slabs')['slabs']
+    while int(slab) != 0:
+        first, last = slab['pending'].type.range()
+        for number in range(first, last + 1):
+            value = slab['pending'][number]
+            if int(value['state']) != 0:
+                yield Pending(value)
+        slab = slab['next']
+
+
 def tasks():
+    yield from pending()
     pool = static('pool', 'arenas')
     colours, colour_size = int(static('COLOURS')), int(static('COLOUR_SIZE'))
     kind = gdb.lookup_type('struct ceasei_task')

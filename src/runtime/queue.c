@@ -30,13 +30,13 @@ void ceasei_queue_drain_inbox(struct ceasei_worker *w)
 void ceasei_queue_refill_ring(struct ceasei_worker *w)
 {
     while (w->overflow.first && ceasei_ring_push(w, w->overflow.first)) {
-        (void)ceasei_queue_pop(&w->overflow);
+        (void)ceasei_pending_pop(&w->overflow);
     }
 }
 
-void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_task *task)
+void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_pending *p)
 {
-    ceasei_queue_push_new(w, task);
+    ceasei_queue_push_new(w, p);
 }
 
 void ceasei_queue_call_others(void)

@@ -5,7 +5,9 @@
 #ifndef CEASE_RUNTIME_QUEUE_H
 #define CEASE_RUNTIME_QUEUE_H
 
+#include "base/panic.h"
 #include "runtime/bias.h"
+#include "runtime/fiber.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/trace.h"
@@ -18,13 +20,44 @@ void ceasei_queue_refill_ring(struct ceasei_worker *w);
 /* There are new tasks, and a worker that sleeps. */
 void ceasei_queue_call_others(void);
 
+/* How many tasks have been queued on w and have not begun, at most. The owner's. */
+static inline uint32_t ceasei_queue_new_count(const struct ceasei_worker *w)
+{
+    return ceasei_ring_count(w) + w->overflow.count;
+}
+
+/* Makes a task that has been taken out of its queue one that w runs next. */
+static inline struct ceasei_task *ceasei_queue_unfold(struct ceasei_worker *w,
+                                                      struct ceasei_pending *p)
+{
+    struct ceasei_task *task = p->task;
+    if (!task) {
+        bool has_stack = ceasei_stack_take_own(&w->stacks, &task);
+        ceasei_assert(has_stack); /* pending.h */
+    }
+    ceasei_fiber_root(ceasei_stack_bounds(task).bottom, ceasei_stack_whole(task));
+    task->ctx = p->ctx;
+    ceasei_store(&task->fn, p->fn, RELAXED); /* these: see.c looks from outside */
+    ceasei_store(&task->place, p->place, RELAXED);
+    ceasei_store(&task->worker, NULL, RELAXED);
+    ceasei_store(&task->id, 0, RELAXED);
+    task->wait = CEASEI_WAIT_PARKED;
+    task->arg = p->arg;
+    task->done = p->done;
+    task->owner = p->owner;
+    task->borrows_ctx = p->borrows_ctx;
+    ceasei_store(&task->state, CEASEI_TASK_NEW, RELEASE);
+    ceasei_pending_free(&w->pendings, p);
+    return task;
+}
+
 /* ceasei_sched_push_new(), for who starts tasks. */
-static inline void ceasei_queue_push_new(struct ceasei_worker *w, struct ceasei_task *task)
+static inline void ceasei_queue_push_new(struct ceasei_worker *w, struct ceasei_pending *p)
 {
     bool alone = ceasei_ring_count(w) == 0;
-    task->order = w->order++;
-    if (CEASE_UNLIKELY(w->overflow.first != NULL) || !ceasei_ring_push(w, task)) {
-        ceasei_queue_push(&w->overflow, task);
+    p->order = w->order++;
+    if (CEASE_UNLIKELY(w->overflow.first != NULL) || !ceasei_ring_push(w, p)) {
+        ceasei_pending_push(&w->overflow, p);
         ceasei_queue_refill_ring(w);
     }
     /* One new task is ours to run as soon as the running one parks, and if that takes long, the
@@ -57,15 +90,12 @@ static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
         if (ready && head != w->tail && ready->order < w->ring_order[head % CEASEI_RING_SIZE]) {
             return ceasei_queue_pop(&w->ready);
         }
-        struct ceasei_task *task = ceasei_ring_take(w);
-        if (head + 1 != w->tail) { /* a new task's page is in no cache */
-            __builtin_prefetch(ceasei_load(&w->ring[(head + 1) % CEASEI_RING_SIZE], RELAXED));
-        }
+        struct ceasei_pending *p = ceasei_ring_take(w);
         if (CEASE_UNLIKELY(w->overflow.first != NULL)) {
             ceasei_queue_refill_ring(w);
         }
-        if (task) {
-            return task;
+        if (p) {
+            return ceasei_queue_unfold(w, p);
         }
     }
 }

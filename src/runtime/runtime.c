@@ -504,6 +504,7 @@ static void give_back(void)
     }
     ceasei_poller_unmap();
     ceasei_stack_unmap();
+    ceasei_pending_unmap();
     rt->outside_begun = 0;
     ceasei_store(&rt->idle, 0, RELAXED);
     ceasei_store(&rt->searching, 0, RELAXED);

@@ -26,9 +26,9 @@ struct ceasei_runtime {
     struct ceasei_worker *workers[CEASEI_WORKERS_MAX]; /* atomic: released by who made it */
 
     struct ceasei_lock outside_lock;
-    struct ceasei_queue outside; /* under outside_lock: tasks that plain threads have started */
-    uint32_t outside_count;      /* under it for writing, atomic */
-    uint64_t outside_begun;      /* under it for writing, atomic: how many that were, ever */
+    struct ceasei_pending_queue outside; /* under outside_lock: what plain threads have started */
+    uint32_t outside_count;              /* under it for writing, atomic */
+    uint64_t outside_begun; /* under it for writing, atomic: how many that were, ever */
 };
 
 enum { CEASEI_HALT_NOT = 0, CEASEI_HALT_IDLE = 1, CEASEI_HALT_NOW = 2 };

@@ -14,7 +14,8 @@
  *    between the moment it lets itself be woken (park.c) and its switch: then it may find itself as
  *    the next one, and goes on without switching.
  *  - a task that has ended gives its stack to the worker's own cache while it still stands on it.
- *    Only this worker takes from there, and it takes nothing before the switch.
+ *    Only this worker takes from there. When the next task has not begun it takes just that stack, which was
+ *    used last, and begins where the one before has returned, without a switch.
  *  - errno is the task's own: saved on its stack across the switch.
  */
 #include "base/panic.h"
@@ -56,16 +57,22 @@ struct ceasei_task *ceasei_sched_self(void)
 #endif
 
 /* A task is about to run for the first time, here. */
-static __attribute__((noinline)) void begin(struct ceasei_worker *w, struct ceasei_task *task)
+static inline void begin(struct ceasei_worker *w, struct ceasei_task *task)
 {
     if (CEASE_UNLIKELY(w->id_next == w->id_end)) {
         w->id_next = ceasei_add(&ceasei_runtime.ids, ID_BLOCK, RELAXED) + 1;
         w->id_end = w->id_next + ID_BLOCK;
     }
-    struct ceasei_stack_bounds bounds = ceasei_stack_bounds(task);
     ceasei_store(&task->id, w->id_next++, RELAXED);
     ceasei_store(&task->worker, w, RELAXED);
     ceasei_store(&task->state, CEASEI_TASK_STARTED, RELEASE);
+}
+
+/* The same, on a stack on which nobody stands. */
+static __attribute__((noinline)) void begin_there(struct ceasei_worker *w, struct ceasei_task *task)
+{
+    begin(w, task);
+    struct ceasei_stack_bounds bounds = ceasei_stack_bounds(task);
     task->fake = NULL;
     task->fiber = ceasei_fiber_create();
     ceasei_fiber_unpoison(bounds.bottom, (size_t)(bounds.top - bounds.bottom));
@@ -79,7 +86,7 @@ static inline void switch_to(struct ceasei_worker *w, struct ceasei_task *next, 
     ceasei_store(&w->current, next, RELAXED); /* see.c looks */
     if (next) {
         if (next->state == CEASEI_TASK_NEW) {
-            begin(w, next);
+            begin_there(w, next);
         }
         ceasei_fiber_leave(fake, STACK_BOTTOM(next), STACK_SIZE(next));
         ceasei_fiber_switch(next->fiber);
@@ -170,11 +177,9 @@ CEASE_PUBLIC void cease_yield(void)
     block(self);
 }
 
-void ceasei_sched_main(void)
+/* The current task, from its first instruction to where its stack may be another's. */
+static inline void run(struct ceasei_worker *w, struct ceasei_task *self)
 {
-    struct ceasei_worker *w = ceasei_worker_self;
-    struct ceasei_task *self = w->current;
-    arrive(w, NULL);
     *w->errno_at = 0;
     w->budget = CEASEI_BUDGET;
     ceasei_trace(CEASEI_TRACE_BEGIN, self, self->place);
@@ -194,11 +199,26 @@ void ceasei_sched_main(void)
     if (self->done) {
         self->done(self->owner, result);
     }
-    w->dead_fiber = self->fiber;
     ceasei_fiber_unroot(ceasei_stack_bounds(self).bottom, ceasei_stack_whole(self));
     ceasei_stack_give(&w->stacks, self);
+    ceasei_modes_reset(); /* what it has set is nobody else's */
+}
+
+void ceasei_sched_main(void)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    struct ceasei_task *self = w->current, *next;
+    arrive(w, NULL);
+    for (;;) {
+        run(w, self);
+        next = ceasei_sched_next(w);
+        if (next != self) {
+            break;
+        }
+        begin(w, self);
+    }
+    w->dead_fiber = self->fiber;
     void *nobody;
-    (void)ceasei_modes_leave(); /* what it has set is nobody else's */
-    switch_to(w, ceasei_sched_next(w), &nobody, NULL);
+    switch_to(w, next, &nobody, NULL);
     __builtin_unreachable();
 }

@@ -159,6 +159,29 @@ static bool reserve(void *list, size_t size, size_t used, size_t count, size_t *
     return true;
 }
 
+/* Those that have not begun. */
+static cease_error take_pending(struct ceasei_tree *tree)
+{
+    struct ceasei_pending *list[ASK_MAX];
+    struct ceasei_pending_walk walk = {0};
+    size_t count;
+    while ((count = ceasei_pending_walk(&walk, list, ASK_MAX)) > 0) {
+        if (!reserve(&tree->tasks, sizeof *tree->tasks, tree->task_count, count,
+                     &tree->task_room)) {
+            return CEASE_ENOMEM;
+        }
+        for (size_t i = 0; i < count; i++) {
+            tree->tasks[tree->task_count++] = (struct ceasei_seen){
+                .place = ceasei_load(&list[i]->place, RELAXED),
+                .fn = ceasei_load(&list[i]->fn, RELAXED),
+                .worker = NONE,
+                .state = CEASEI_SEEN_NEW,
+            };
+        }
+    }
+    return CEASE_OK;
+}
+
 /* The tasks of `list` that belong to w (NULL: that nobody has begun), into the tree. */
 static cease_error take_of(struct ceasei_tree *tree, struct ceasei_ask *ask,
                            struct ceasei_worker *w, uint64_t *silent,
@@ -206,6 +229,8 @@ static cease_error take_tasks(struct ceasei_tree *tree, struct ceasei_ask *ask)
     for (uint32_t i = 0; i < rt->max; i++) {
         tree->workers += ceasei_load(&rt->workers[i], ACQUIRE) != NULL;
     }
+    err = take_pending(
+        tree); /* first: none is missed that begins meanwhile, but may be there twice */
     while (err == CEASE_OK && (count = ceasei_stack_walk(&walk, list, ASK_MAX)) > 0) {
         err = take_of(tree, ask, NULL, &silent, list, count);
         for (uint32_t i = 0; i < rt->max && err == CEASE_OK; i++) {

@@ -419,27 +419,43 @@ static struct ceasei_task *shared_pop(size_t count, size_t *ret_count)
     return first;
 }
 
-cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task)
+/* Up to `count` warm ones from the shared list; NULL: it is empty. */
+static struct ceasei_task *take_warm(size_t count, size_t *ret_count)
 {
-    if (cache && ceasei_stack_take_own(cache, ret_task)) {
-        return CEASE_OK;
+    if (ceasei_load(&pool.warm_count, RELAXED) == 0) {
+        return NULL;
     }
-    struct ceasei_task *task;
-    if (ceasei_load(&pool.warm_count, RELAXED) > 0) {
-        size_t n;
-        ceasei_lock(&pool.lock);
-        task = shared_pop(cache ? REFILL : 1, &n);
-        ceasei_unlock(&pool.lock);
-        if (task) {
-            if (cache) {
-                cache->free = task->next;
-                cache->count = (unsigned)(n - 1);
-            }
-            *ret_task = task;
-            return CEASE_OK;
-        }
+    ceasei_lock(&pool.lock);
+    struct ceasei_task *first = shared_pop(count, ret_count);
+    ceasei_unlock(&pool.lock);
+    return first;
+}
+
+cease_error ceasei_stack_take(struct ceasei_task **ret_task)
+{
+    size_t n;
+    struct ceasei_task *task = take_warm(1, &n);
+    if (!task) {
+        return take_cold(ret_task);
     }
-    return take_cold(ret_task);
+    *ret_task = task;
+    return CEASE_OK;
+}
+
+bool ceasei_stack_refill(struct ceasei_stack_cache *cache)
+{
+    size_t n;
+    struct ceasei_task *first = take_warm(REFILL, &n), *last = first;
+    if (!first) {
+        return false;
+    }
+    while (last->next) {
+        last = last->next;
+    }
+    last->next = cache->free;
+    cache->free = first;
+    cache->count += (unsigned)n;
+    return true;
 }
 
 void ceasei_stack_give_all(struct ceasei_task *task)

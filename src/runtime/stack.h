@@ -29,10 +29,13 @@ struct ceasei_stack_bounds {
 /* Sets the size of every stack from the next one on. Only while none exists. */
 void ceasei_stack_configure(size_t size);
 
-/* A stack with its task; what is in the task is undefined but `arena`. `cache` may be NULL. */
-cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task);
+/* A stack with its task; what is in the task is undefined but `arena`, and that it is FREE. */
+cease_error ceasei_stack_take(struct ceasei_task **ret_task);
 
-/* The same without a call, from the worker's own cache; false: it is empty. */
+/* Some warm ones from all workers into a cache; false: there are none. */
+bool ceasei_stack_refill(struct ceasei_stack_cache *cache);
+
+/* One from the worker's own cache; false: it is empty. */
 static inline bool ceasei_stack_take_own(struct ceasei_stack_cache *cache,
                                          struct ceasei_task **ret_task)
 {
@@ -41,13 +44,13 @@ static inline bool ceasei_stack_take_own(struct ceasei_stack_cache *cache,
         return false;
     }
     cache->free = task->next;
-    __builtin_prefetch(task->next); /* in no cache, when many were started at once */
     cache->count--;
     *ret_task = task;
     return true;
 }
 
-/* Into the worker's own cache, whose worker may stand on that very stack until it switches away. */
+/* Into the worker's own cache, whose worker may stand on that very stack until it switches away, or goes on there as
+ * the next task. */
 static inline void ceasei_stack_give(struct ceasei_stack_cache *cache, struct ceasei_task *task)
 {
     ceasei_store(&task->state, CEASEI_TASK_FREE, RELAXED);

@@ -13,6 +13,8 @@
 #ifndef CEASE_RUNTIME_SWITCH_H
 #define CEASE_RUNTIME_SWITCH_H
 
+#include <cease/attr.h>
+#include <fenv.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +46,20 @@ static inline uint64_t ceasei_modes_leave(void)
 static inline void ceasei_modes_arrive(uint64_t modes)
 {
     (void)modes;
+}
+
+/* Gives the thread the modes that a new stack begins with. */
+static inline void ceasei_modes_reset(void)
+{
+#if defined(__aarch64__) && !defined(CEASEI_UCONTEXT)
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    if (CEASE_UNLIKELY(fpcr != 0)) {
+        __asm__ volatile("msr fpcr, xzr" ::: "memory");
+    }
+#else
+    (void)fesetenv(FE_DFL_ENV);
+#endif
 }
 
 #endif

@@ -92,6 +92,12 @@ static inline uint64_t ceasei_modes_leave(void)
     return CEASE_LIKELY(is_default) ? 0 : ceasei_modes_take();
 }
 
+/* Gives the thread the modes that a new stack begins with. */
+static inline void ceasei_modes_reset(void)
+{
+    (void)ceasei_modes_leave();
+}
+
 static inline void ceasei_modes_arrive(uint64_t modes)
 {
     if (CEASE_UNLIKELY(modes != 0)) {

@@ -12,41 +12,55 @@
 
 #include <cease/hooks.h>
 
-/* A task on a stack of its own, in no queue yet. */
-static inline cease_error task_new(const struct ceasei_task_start *start, struct ceasei_worker *w,
-                                   struct ceasei_task **ret_task)
+/* A stack for one more, if there is none in the cache of w that no other task counts on. */
+static cease_error stack_take(struct ceasei_worker *w, struct ceasei_task **ret_task)
 {
-    struct ceasei_task *task;
-    if (!w || CEASE_UNLIKELY(!ceasei_stack_take_own(&w->stacks, &task))) {
-        cease_error err = ceasei_stack_take(w ? &w->stacks : NULL, &task);
+    if (w && ceasei_stack_refill(&w->stacks)) {
+        *ret_task = NULL;
+        return CEASE_OK;
+    }
+    return ceasei_stack_take(ret_task);
+}
+
+/* A task in no queue yet. */
+static inline cease_error pending_new(const struct ceasei_task_start *start,
+                                      struct ceasei_worker *w, struct ceasei_pending **ret_pending)
+{
+    struct ceasei_task *task = NULL;
+    if (!w || CEASE_UNLIKELY(w->stacks.count <= ceasei_queue_new_count(w))) {
+        cease_error err = stack_take(w, &task);
         if (CEASE_UNLIKELY(err != CEASE_OK)) {
             return err;
         }
     }
-    ceasei_fiber_root(ceasei_stack_bounds(task).bottom, ceasei_stack_whole(task));
-    task->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
-    ceasei_store(&task->fn, start->fn, RELAXED); /* these: see.c looks from outside */
-    ceasei_store(&task->place, start->place, RELAXED);
-    ceasei_store(&task->worker, NULL, RELAXED);
-    ceasei_store(&task->id, 0, RELAXED);
-    task->wait = CEASEI_WAIT_PARKED;
-    task->arg = start->arg;
-    task->done = start->done;
-    task->owner = start->owner;
-    task->borrows_ctx = start->borrows_ctx;
-    ceasei_store(&task->state, CEASEI_TASK_NEW, RELEASE);
-    *ret_task = task;
+    struct ceasei_pending *p = ceasei_pending_new(w ? &w->pendings : NULL);
+    if (CEASE_UNLIKELY(!p)) {
+        if (task) {
+            ceasei_stack_give_all(task);
+        }
+        return CEASE_ENOMEM;
+    }
+    p->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
+    ceasei_store(&p->fn, start->fn, RELAXED); /* these: see.c looks from outside */
+    ceasei_store(&p->place, start->place, RELAXED);
+    p->arg = start->arg;
+    p->done = start->done;
+    p->owner = start->owner;
+    p->task = task;
+    p->borrows_ctx = start->borrows_ctx;
+    ceasei_store(&p->state, CEASEI_TASK_NEW, RELEASE);
+    *ret_pending = p;
     return CEASE_OK;
 }
 
 static cease_error start_inside(const struct ceasei_task_start *start, struct ceasei_worker *w)
 {
-    struct ceasei_task *task;
-    cease_error err = task_new(start, w, &task);
+    struct ceasei_pending *p;
+    cease_error err = pending_new(start, w, &p);
     if (CEASE_LIKELY(err == CEASE_OK)) {
         ceasei_store(&w->begun, w->begun + 1, RELEASE);
         ceasei_trace(CEASEI_TRACE_SPAWN, NULL, start->place);
-        ceasei_queue_push_new(w, task);
+        ceasei_queue_push_new(w, p);
     }
     return err;
 }
@@ -54,16 +68,16 @@ static cease_error start_inside(const struct ceasei_task_start *start, struct ce
 static cease_error start_outside(const struct ceasei_task_start *start)
 {
     struct ceasei_runtime *rt = &ceasei_runtime;
-    struct ceasei_task *task;
+    struct ceasei_pending *p;
     cease_error err = ceasei_runtime_enter();
     if (err != CEASE_OK) {
         return err;
     }
-    err = task_new(start, NULL, &task);
+    err = pending_new(start, NULL, &p);
     if (err == CEASE_OK) {
         ceasei_trace(CEASEI_TRACE_SPAWN, NULL, start->place);
         ceasei_lock(&rt->outside_lock);
-        ceasei_queue_push(&rt->outside, task);
+        ceasei_pending_push(&rt->outside, p);
         ceasei_store(&rt->outside_begun, rt->outside_begun + 1, RELEASE);
         /* SEQ_CST: the count is raised, then somebody asleep is looked for; a worker says that it
          * sleeps, then looks at the count. */

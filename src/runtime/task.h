@@ -7,9 +7,10 @@
  * that runs it, and nobody else reads it, but for what cease_wake() may do with a parked task: link
  * it into its worker's inbox.
  *
- *     FREE --spawn--> NEW --first switch--> STARTED --fn has returned--> FREE
+ *     FREE --taken from its queue--> NEW --first switch--> STARTED --fn has returned--> FREE
  *
- * A NEW task is in exactly one queue of un-started tasks, and any worker may take it. A STARTED one
+ * What has been started and not begun is a struct ceasei_pending (pending.h), in exactly one queue, and any
+ * worker may take it; who does makes it a NEW task and runs it next. A STARTED one
  * is running, or in its worker's ready queue or inbox, or parked: then a cease_parker or a timer
  * points at it, and nothing else does.
  */

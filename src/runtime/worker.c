@@ -29,6 +29,7 @@
 #include "base/panic.h"
 #include "runtime/bias.h"
 #include "runtime/long_run.h"
+#include "runtime/queue.h"
 #include "runtime/runtime.h"
 #include "runtime/see.h"
 #include "runtime/virtual.h"
@@ -161,18 +162,34 @@ static void take_outside(struct ceasei_worker *w)
     if (ceasei_load(&rt->outside_count, RELAXED) == 0) {
         return;
     }
-    struct ceasei_queue mine = {0};
+    struct ceasei_pending_queue mine = {0};
     uint32_t n = 0;
     ceasei_lock(&rt->outside_lock);
     while (n < OUTSIDE_BATCH && rt->outside.first) {
-        ceasei_queue_push(&mine, ceasei_queue_pop(&rt->outside));
+        ceasei_pending_push(&mine, ceasei_pending_pop(&rt->outside));
         n++;
     }
     ceasei_store(&rt->outside_count, rt->outside_count - n, RELAXED);
     ceasei_unlock(&rt->outside_lock);
-    for (struct ceasei_task *task; (task = ceasei_queue_pop(&mine));) {
-        ceasei_sched_push_new(w, task);
+    for (struct ceasei_pending *p; (p = ceasei_pending_pop(&mine));) {
+        ceasei_sched_push_new(w, p);
     }
+}
+
+/* Of `wanted` tasks without a stack, how many w can take over: their stacks are the victim's (pending.h). */
+static uint32_t stacks_for(struct ceasei_worker *w, uint32_t wanted)
+{
+    uint32_t taken = ceasei_queue_new_count(w);
+    struct ceasei_task *task;
+    while (w->stacks.count < taken + wanted && ceasei_stack_take(&task) == CEASE_OK) {
+        ceasei_stack_give(&w->stacks, task);
+    }
+    if (CEASE_UNLIKELY(w->stacks.count <= taken)) {
+        ceasei_worker_poll(w, HALT_NS); /* the victim has some: no reason to look all the time */
+        return 0;
+    }
+    uint32_t has = w->stacks.count - taken;
+    return has < wanted ? has : wanted;
 }
 
 /* Half of what another worker has not started yet. The first of them is the result, to be run at once
@@ -180,15 +197,19 @@ static void take_outside(struct ceasei_worker *w)
 static struct ceasei_task *steal_from(struct ceasei_worker *w, struct ceasei_worker *victim)
 {
     uint32_t aim = (ceasei_ring_count(victim) + 1) / 2;
-    aim = aim < STEAL_MAX ? aim : STEAL_MAX;
-    struct ceasei_task *first = aim > 0 ? ceasei_ring_take(victim) : NULL, *task;
-    for (uint32_t n = 1; first && n < aim && (task = ceasei_ring_take(victim)); n++) {
-        task->order = w->order++;
-        if (!ceasei_ring_push(w, task)) {
-            ceasei_queue_push(&w->overflow, task);
+    aim = aim > 0 ? stacks_for(w, aim < STEAL_MAX ? aim : STEAL_MAX) : 0;
+    struct ceasei_pending *first = aim > 0 ? ceasei_ring_take(victim) : NULL, *p;
+    if (!first) {
+        return NULL;
+    }
+    struct ceasei_task *task = ceasei_queue_unfold(w, first);
+    for (uint32_t n = 1; n < aim && (p = ceasei_ring_take(victim)); n++) {
+        p->order = w->order++;
+        if (!ceasei_ring_push(w, p)) {
+            ceasei_pending_push(&w->overflow, p);
         }
     }
-    return first;
+    return task;
 }
 
 static struct ceasei_task *steal(struct ceasei_worker *w)
@@ -303,7 +324,8 @@ static bool watch_begin(struct ceasei_worker *w)
 /* Stacks that nobody has needed for a while give their memory back, some before each sleep. */
 static void trim_stacks(struct ceasei_worker *w)
 {
-    ceasei_stack_spill(&w->stacks, CEASEI_CACHE_KEEP);
+    ceasei_stack_spill(&w->stacks, CEASEI_CACHE_KEEP + ceasei_queue_new_count(w));
+    ceasei_pending_spill(&w->pendings, CEASEI_CACHE_KEEP);
     if (!ceasei_stack_is_surplus()) {
         w->trim_at_ns = 0;
         return;
@@ -392,7 +414,10 @@ static void look_around(struct ceasei_worker *w, cease_time now)
     }
     take_outside(w);
     if (w->stacks.count > 2 * CEASEI_CACHE_MAX) {
-        ceasei_stack_spill(&w->stacks, CEASEI_CACHE_MAX);
+        ceasei_stack_spill(&w->stacks, CEASEI_CACHE_MAX + ceasei_queue_new_count(w));
+    }
+    if (w->pendings.count > 2 * CEASEI_CACHE_MAX) {
+        ceasei_pending_spill(&w->pendings, CEASEI_CACHE_MAX);
     }
 }
 

@@ -22,6 +22,7 @@
 #include "base/atomic.h"
 #include "runtime/bell.h"
 #include "runtime/heap.h"
+#include "runtime/pending.h"
 #include "runtime/stack.h"
 #include "runtime/task.h"
 
@@ -51,7 +52,7 @@ struct ceasei_worker {
     struct ceasei_task
         *current; /* NULL: between tasks, on the thread's own stack; atomic for see.c */
     struct ceasei_queue ready;
-    struct ceasei_queue overflow;
+    struct ceasei_pending_queue overflow;
     uint64_t order;     /* number of the next task that is queued */
     uint32_t looks;     /* around, ever; this and switches are atomic: long_run.c looks */
     uint32_t switches;  /* left until maintenance */
@@ -64,7 +65,9 @@ struct ceasei_worker {
     uint32_t number;    /* index + 1 */
     uintptr_t *entered; /* set at birth: see bias.h */
     void *base_sp;      /* the thread's own stack, while a task runs */
-    struct ceasei_stack_cache stacks;
+    struct ceasei_stack_cache
+        stacks; /* at least as many as pending ones here have none: pending.h */
+    struct ceasei_pending_cache pendings;
     struct cease_group *spare_groups; /* group.c: memory for the next ones */
     uint32_t spare_count;
     struct ceasei_heap sleepers;
@@ -83,11 +86,11 @@ struct ceasei_worker {
     void *dead_fiber; /* of the task that has just ended here */
 
     /* Written by the owner, read by others. */
-    uint64_t begun, ended;                      /* atomic: tasks begun and ended here */
-    uint32_t tail;                              /* atomic: released by the owner's push */
-    struct ceasei_task *ring[CEASEI_RING_SIZE]; /* atomic, ordered by head and tail */
-    uint64_t ring_order[CEASEI_RING_SIZE];      /* the owner's alone */
-    struct ceasei_poll_entry *telling;          /* atomic: whose hangup function runs */
+    uint64_t begun, ended;                         /* atomic: tasks begun and ended here */
+    uint32_t tail;                                 /* atomic: released by the owner's push */
+    struct ceasei_pending *ring[CEASEI_RING_SIZE]; /* atomic, ordered by head and tail */
+    uint64_t ring_order[CEASEI_RING_SIZE];         /* the owner's alone */
+    struct ceasei_poll_entry *telling;             /* atomic: whose hangup function runs */
 
     /* Written by others. */
     _Alignas(64) uint32_t head;             /* atomic: compare-and-swap by whoever takes */
@@ -154,31 +157,31 @@ static inline uint32_t ceasei_ring_count(const struct ceasei_worker *w)
 }
 
 /* The owner's: false when the ring is full. */
-static inline bool ceasei_ring_push(struct ceasei_worker *w, struct ceasei_task *task)
+static inline bool ceasei_ring_push(struct ceasei_worker *w, struct ceasei_pending *p)
 {
     uint32_t tail = w->tail;
     /* ACQUIRE pairs with the takers' compare-and-swap: they have read the slot that is written now. */
     if (tail - ceasei_load(&w->head, ACQUIRE) >= CEASEI_RING_SIZE) {
         return false;
     }
-    ceasei_store(&w->ring[tail % CEASEI_RING_SIZE], task, RELAXED);
-    w->ring_order[tail % CEASEI_RING_SIZE] = task->order;
+    ceasei_store(&w->ring[tail % CEASEI_RING_SIZE], p, RELAXED);
+    w->ring_order[tail % CEASEI_RING_SIZE] = p->order;
     ceasei_store(&w->tail, tail + 1, RELEASE);
     return true;
 }
 
 /* Anybody's: the oldest un-started task of w; NULL when there is none. */
-static inline struct ceasei_task *ceasei_ring_take(struct ceasei_worker *w)
+static inline struct ceasei_pending *ceasei_ring_take(struct ceasei_worker *w)
 {
     uint32_t head = ceasei_load(&w->head, ACQUIRE);
     while (head != ceasei_load(&w->tail, ACQUIRE)) {
-        struct ceasei_task *task = ceasei_load(&w->ring[head % CEASEI_RING_SIZE], RELAXED);
+        struct ceasei_pending *p = ceasei_load(&w->ring[head % CEASEI_RING_SIZE], RELAXED);
         if (CEASE_SEED_BUG(BUG_STEAL)) {
             ceasei_store(&w->head, head + 1, RELEASE);
-            return task;
+            return p;
         }
         if (ceasei_cas(&w->head, &head, head + 1, ACQ_REL)) {
-            return task;
+            return p;
         }
     }
     return NULL;
@@ -187,7 +190,7 @@ static inline struct ceasei_task *ceasei_ring_take(struct ceasei_worker *w)
 /* ---- queue.c ------------------------------------------------------------------------------------ */
 
 /* Queues an un-started task on the calling worker. */
-void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_task *task);
+void ceasei_sched_push_new(struct ceasei_worker *w, struct ceasei_pending *p);
 /* The next task of w; NULL when there is none, or it is time to look around. */
 struct ceasei_task *ceasei_sched_next(struct ceasei_worker *w);
 

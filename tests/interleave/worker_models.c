@@ -20,7 +20,7 @@
 
 #include <stdlib.h>
 
-enum { TASKS = 3 };
+enum { TASKS = 3, STACKS = 2 * TASKS }; /* a thief has stacks of its own for what it takes */
 
 /* meson gives queue.c and task.c these names, because runtime_glue.c has the others. */
 void explored_sched_ready(struct ceasei_task *task);
@@ -31,8 +31,8 @@ uint32_t ceasei_tracing;
 static struct ceasei_worker *selves[EXPLORE_THREADS];
 static struct ceasei_worker *workers[2];
 static uint32_t bells[2];
-static struct ceasei_task tasks[TASKS];
-static uint32_t runs[TASKS], run_count, wanted, taken;
+static struct ceasei_task tasks[STACKS];
+static uint32_t runs[TASKS], run_count, wanted, taken, made;
 static uint32_t socket_is_ready;
 static bool together; /* each of them runs until all do */
 
@@ -116,7 +116,7 @@ void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns)
 void ceasei_sched_run(struct ceasei_worker *w, struct ceasei_task *task)
 {
     EXPLORE_CHECK(task->worker == NULL || task->worker == w);
-    EXPLORE_CHECK(ceasei_add(&runs[task - tasks], 1, ACQ_REL) == 0);
+    EXPLORE_CHECK(ceasei_add(&runs[(uintptr_t)task->arg], 1, ACQ_REL) == 0);
     uint32_t count = ceasei_add(&run_count, 1, ACQ_REL) + 1;
     if (count < wanted) {
         while (together && (count = ceasei_load(&run_count, ACQUIRE)) < wanted)
@@ -130,11 +130,30 @@ void ceasei_sched_run(struct ceasei_worker *w, struct ceasei_task *task)
             ceasei_worker_ring(workers[i]);
 }
 
-cease_error ceasei_stack_take(struct ceasei_stack_cache *cache, struct ceasei_task **ret_task)
+cease_error ceasei_stack_take(struct ceasei_task **ret_task)
+{
+    uint32_t number = ceasei_add(&taken, 1, RELAXED);
+    EXPLORE_CHECK(number < STACKS);
+    *ret_task = &tasks[number];
+    return CEASE_OK;
+}
+
+bool ceasei_stack_refill(struct ceasei_stack_cache *cache)
 {
     (void)cache;
-    *ret_task = &tasks[ceasei_add(&taken, 1, RELAXED)];
-    return CEASE_OK;
+    return false;
+}
+
+void ceasei_stack_give_all(struct ceasei_task *task)
+{
+    (void)task;
+    explore_fail("no start fails here");
+}
+
+struct ceasei_stack_bounds ceasei_stack_bounds(const struct ceasei_task *task)
+{
+    (void)task;
+    return (struct ceasei_stack_bounds){0};
 }
 
 cease_error ceasei_runtime_enter(void)
@@ -271,6 +290,7 @@ static void make_two_parked(void)
     make_parked();
     wanted = 2;
     tasks[1] = tasks[0];
+    tasks[1].arg = (void *)1;
 }
 
 static void wake_other_parked(void)
@@ -289,9 +309,11 @@ static cease_error never_called(cease_ctx *ctx, void *arg)
     return CEASE_OK;
 }
 
+/* The argument of each task is its number. */
 static void go(void)
 {
-    EXPLORE_CHECK(cease_go(cease_background(), never_called, NULL) == CEASE_OK);
+    void *number = (void *)(uintptr_t)ceasei_add(&made, 1, RELAXED);
+    EXPLORE_CHECK(cease_go(cease_background(), never_called, number) == CEASE_OK);
 }
 
 static void go_twice(void)
@@ -365,14 +387,17 @@ static void push_and_work(void)
 {
     ceasei_worker_self = workers[0];
     for (int i = 0; i < TASKS; i++)
-        ceasei_sched_push_new(workers[0], &tasks[i]);
+        go();
     work_0();
 }
 
+/* The owner has stacks, so the tasks have none until they begin, on whichever worker. */
 static void make_both_for_all_tasks(void)
 {
     make_both();
     wanted = TASKS;
+    while (taken < TASKS)
+        ceasei_stack_give(&workers[0]->stacks, &tasks[taken++]);
 }
 
 MODEL(worker_steal, .setup = make_both_for_all_tasks, .threads = {push_and_work, work_1},
@@ -389,8 +414,8 @@ static void make_both_and_one_busy(void)
 static void push_two_and_compute(void)
 {
     ceasei_worker_self = workers[0];
-    ceasei_sched_push_new(workers[0], &tasks[0]);
-    ceasei_sched_push_new(workers[0], &tasks[1]);
+    go();
+    go();
 }
 
 MODEL(worker_steal_from_busy, .setup = make_both_and_one_busy,
@@ -406,12 +431,13 @@ static void make_watcher_and_busy(void)
         UINT32_MAX; /* not 0: its first sleep is a watch, its second is none */
     tasks[0].worker = workers[1];
     tasks[0].state = CEASEI_TASK_STARTED;
+    made = taken = 1; /* the other one is */
 }
 
 static void push_one_and_compute(void)
 {
     ceasei_worker_self = workers[0];
-    ceasei_sched_push_new(workers[0], &tasks[1]);
+    go();
 }
 
 MODEL(worker_watch_given_up, .setup = make_watcher_and_busy,

@@ -39,12 +39,19 @@ static cease_error acquirer(cease_ctx *ctx, void *arg)
     return cease_semaphore_acquire(ctx, &semaphore, 1);
 }
 
-static cease_error runner(cease_ctx *ctx, void *arg)
+static cease_error later(cease_ctx *ctx, void *arg)
 {
     (void)ctx;
     (void)arg;
-    everything_stands();
     return CEASE_OK;
+}
+
+static cease_error runner(cease_ctx *ctx, void *arg)
+{
+    (void)arg;
+    cease_error err = cease_go(ctx, later, NULL);
+    everything_stands();
+    return err;
 }
 
 __attribute__((noinline)) void everything_stands(void)

@@ -45,7 +45,9 @@ def number_of(text, what):
 
 
 def check_tasks(where, text):
-    check(where + ' lists the four tasks', '\n4 tasks\n' in text, text)
+    check(where + ' lists the five tasks', '\n5 tasks\n' in text, text)
+    check(where + ' tells who has not begun',
+          re.search(r'gdb_program\.c:\d+ in runner: not begun$', text, re.M) is not None, text)
     check(where + ' tells the receiver', number_of(text, 'waits to receive from channel 0x') != '0', text)
     check(where + ' tells the sleeper', number_of(text, 'sleeps until ') != '0', text)
     check(where + ' tells what has a name', number_of(text, 'waits for a semaphore') != '0', text)

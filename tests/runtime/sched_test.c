@@ -11,7 +11,9 @@
 #include <cease/group.h>
 #include <cease/test.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -551,6 +553,127 @@ TEST(sched_a_new_task_does_not_wait_for_one_that_computes)
         atomic_long count = 0;
         in_task(compute_until_counted, &count);
     }
+}
+
+/* The same for tasks that have no stack yet, because the worker that computes has warm ones: who takes them
+ * needs stacks of its own. */
+static cease_error compute_until_all_counted(cease_ctx *ctx, void *arg)
+{
+    enum { COUNT = 100 };
+    atomic_long *count = arg;
+    for (int round = 0; round < 3; round++) {
+        cease_group *g = cease_group_new(ctx, NULL);
+        atomic_store(count, 0);
+        for (int i = 0; i < COUNT; i++) {
+            CHECK_OK(cease_group_go(g, count_one, count));
+        }
+        while (round > 0 && atomic_load(count) < COUNT) {
+            sched_yield();
+        }
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+    }
+    return CEASE_OK;
+}
+
+TEST(sched_new_tasks_without_stacks_do_not_wait_for_one_that_computes)
+{
+    atomic_long count;
+    use_workers("2");
+    in_task(compute_until_all_counted, &count);
+    CHECK_EQ(atomic_load(&count), 100);
+}
+
+/* ---- one stack after the other ------------------------------------------------------------------ */
+
+struct place {
+    uintptr_t at; /* the stack of its task, by its slot */
+    uint64_t id;
+};
+
+static cease_error note_place(cease_ctx *ctx, void *arg)
+{
+    struct place *p = arg;
+    (void)ctx;
+    *p = (struct place){(uintptr_t)__builtin_frame_address(0) >> 16, cease_task_id()};
+    return CEASE_OK;
+}
+
+static cease_error note_place_and_yield(cease_ctx *ctx, void *arg)
+{
+    (void)note_place(ctx, arg);
+    cease_yield();
+    struct place before = *(struct place *)arg;
+    (void)note_place(ctx, arg);
+    CHECK_EQ(((struct place *)arg)->at, before.at);
+    CHECK_EQ(((struct place *)arg)->id, before.id);
+    return CEASE_OK;
+}
+
+enum { PLACES = 40 };
+
+/* Tasks that do not park begin one after the other where the one before has returned; those that do each keep a stack
+ * of their own, and nobody begins on one that is in use. */
+static cease_error compare_places(cease_ctx *ctx, void *arg)
+{
+    static struct place places[PLACES];
+    (void)arg;
+    for (int round = 0; round < 4; round++) {
+        bool parks = round % 2 == 0; /* the first leaves as many warm stacks */
+        cease_group *g = cease_group_new(ctx, NULL);
+        for (int i = 0; i < PLACES; i++) {
+            CHECK_OK(cease_group_go(g, parks ? note_place_and_yield : note_place, &places[i]));
+        }
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+        for (int i = 0; i < PLACES; i++) {
+            for (int j = 0; j < i; j++) {
+                CHECK(places[i].id != places[j].id);
+                CHECK(parks == (places[i].at != places[j].at));
+            }
+        }
+    }
+    return CEASE_OK;
+}
+
+TEST(sched_tasks_that_do_not_park_begin_on_one_stack)
+{
+    use_workers("1");
+    set_env("CEASE_STACK", "64K");
+    in_task(compare_places, NULL);
+}
+
+/* What a task has done to its thread's modes and errno is nothing to the next one on the same stack. */
+static cease_error leave_a_mess(cease_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    CHECK_EQ(errno, 0);
+    CHECK_EQ(fegetround(), FE_TONEAREST);
+    errno = EDOM;
+    fesetround(FE_UPWARD);
+    atomic_fetch_add((atomic_long *)arg, 1);
+    return CEASE_OK;
+}
+
+static cease_error leave_messes(cease_ctx *ctx, void *arg)
+{
+    for (int round = 0; round < 3; round++) {
+        cease_group *g = cease_group_new(ctx, NULL);
+        for (int i = 0; i < 10; i++) {
+            CHECK_OK(cease_group_go(g, leave_a_mess, arg));
+        }
+        CHECK_OK(cease_group_wait(g));
+        cease_group_free(g);
+    }
+    return CEASE_OK;
+}
+
+TEST(sched_a_task_begins_without_what_the_one_before_has_left)
+{
+    atomic_long count = 0;
+    use_workers("1");
+    in_task(leave_messes, &count);
+    CHECK_EQ(atomic_load(&count), 30);
 }
 
 /* ---- wakes from elsewhere ------------------------------------------------------------------- */
