@@ -70,7 +70,7 @@ typedef struct cease_http_log_entry {
     const char *peer;   /* "127.0.0.1:50000" */
     const char *method; /* "-" when the head could not be read */
     const char *target; /* as sent, percent-encoded; still the client's words: escape it */
-    int status;         /* what was sent, or 499 for a client that was gone */
+    int status;         /* what was sent; a client that was gone: 499, after the deadline 504 */
     uint64_t bytes;     /* of the response's body, before chunking, that the kernel took */
     cease_dur elapsed;  /* from the head's last byte to the response's */
     cease_error error;  /* what the handler returned */

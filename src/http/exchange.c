@@ -45,6 +45,7 @@ struct outcome {
     int cause_code;
     const char *cause_text; /* static, or `copy` */
     bool gone;              /* the log says 499 */
+    bool late;              /* the log says 504, whatever was to be sent */
     char copy[128];         /* of a text that goes with its context */
 };
 
@@ -230,7 +231,7 @@ static void run_handler(struct ceasei_http_exchange *x, cease_dur limit, struct 
 
 static void write_log(struct ceasei_http_exchange *x, const struct outcome *o, bool readable)
 {
-    int status = o->gone ? 499 : x->res.status;
+    int status = o->gone ? 499 : o->late ? 504 : x->res.status;
     x->end = cease_now();
     cease_dur elapsed = cease_time_sub(x->end, x->start);
     ceasei_http_metrics_note(&x->server->metrics, status, o->cause_code, elapsed);
@@ -251,17 +252,23 @@ static void write_log(struct ceasei_http_exchange *x, const struct outcome *o, b
     x->server->opts.log(&entry, x->server->opts.log_arg);
 }
 
-/* Sends the rest. A failure of the last write is a client that is gone, too. */
+/* Sends the rest. A failure of the last write is a client that is gone, too; but one that does not wait for an
+ * answer that is too late has gone because of the deadline. */
 static void finish(struct ceasei_http_exchange *x, struct outcome *o)
 {
     bool broken = x->res.stage == CEASEI_RES_BROKEN;
     cease_error e = ceasei_http_response_finish(&x->res);
-    if (e != CEASE_OK && !broken) {
-        if (!o->gone) { /* else it is known already why */
-            set_cause(o, CEASE_EPIPE, cease_strerror(e));
-        }
-        o->gone = true;
+    if (e == CEASE_OK || broken) {
+        return;
     }
+    if (o->cause_code == CEASE_EDEADLINE) {
+        o->late = true;
+        return;
+    }
+    if (!o->gone) { /* else it is known already why */
+        set_cause(o, CEASE_EPIPE, cease_strerror(e));
+    }
+    o->gone = true;
 }
 
 /* What decides before any handler is asked. 200: run it. */
@@ -284,7 +291,7 @@ void ceasei_http_exchange_serve(struct ceasei_http_exchange *x)
     char field[80];
     field[0] = '\0';
     o.error = CEASE_OK;
-    o.gone = false;
+    o.gone = o.late = false;
     x->start = cease_now();
     ceasei_add(&x->server->requests_total, 1, RELAXED);
     ceasei_http_response_begin(x);
@@ -312,7 +319,7 @@ void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, con
 {
     struct outcome o;
     o.error = CEASE_EPROTO;
-    o.gone = false;
+    o.gone = o.late = false;
     x->start = cease_now();
     x->route = NULL; /* what an earlier request had */
     x->req.x = x;

@@ -379,6 +379,56 @@ TEST(deadline_thatComesWithTheRequest_is504)
     close_all();
 }
 
+/* The client opens no window for it. */
+TEST(deadline_whoseAnswerCannotBeWritten_isStillTheDeadline)
+{
+    open_with(&(cease_http_server_opts){.size = sizeof(cease_http_server_opts),
+                                        .write_budget = cease_ms(20)});
+    wire_setting(&p.out, 4, 0);
+    request_with("/end", "grpc-timeout", "20m", NULL);
+    CHECK_EQ(peer_u32(peer_wait(&p, WIRE_RST_STREAM, 1).payload), NGHTTP2_INTERNAL_ERROR);
+    struct rig_log l = rig_logged(&r, 1);
+    CHECK_EQ(l.cause_code, CEASE_EDEADLINE);
+    CHECK_EQ(l.status, 504);
+    CHECK_EQ(l.bytes, 0);
+    close_all();
+}
+
+/* Answers although its time is over, to a client that has not waited. */
+static cease_error too_late(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                            void *arg)
+{
+    int one = 1;
+    int got;
+    (void)req;
+    (void)cease_wait(ctx);
+    CHECK_OK(cease_chan_send(cease_background(), arg, &one)); /* "it is over", and waits for */
+    CHECK_OK(cease_chan_recv(cease_background(), arg, &got)); /* "I have reset it" */
+    return cease_http_response_write(cease_background(), res, "late", 4);
+}
+
+TEST(deadline_whoseAnswerComesTooLate_isNotAClientThatHasGone)
+{
+    int one;
+    cease_chan *chan = cease_chan_new(sizeof one, 0);
+    begin_opts(NULL, NULL);
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/late", too_late, chan));
+    rig_start(&r);
+    peer_open(&p, &r);
+    request_with("/late", "grpc-timeout", "20m", NULL);
+    CHECK_OK(cease_chan_recv(cease_background(), chan, &one));
+    wire_u32(&p.out, WIRE_RST_STREAM, 1, NGHTTP2_CANCEL);
+    peer_get(&p, 3, "/hello"); /* when this has come, that has been heard */
+    free(peer_response(&p, 3));
+    CHECK_EQ(rig_logged(&r, 1).status, 200);
+    CHECK_OK(cease_chan_send(cease_background(), chan, &one));
+    struct rig_log l = rig_logged(&r, 2);
+    CHECK_EQ(l.cause_code, CEASE_EDEADLINE);
+    CHECK_EQ(l.status, 504);
+    close_all();
+    cease_chan_unref(chan);
+}
+
 static cease_error show(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                         void *arg)
 {
