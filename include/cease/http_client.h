@@ -30,8 +30,8 @@
  * broke before the first byte of an answer, the call can be repeated (GET, HEAD, OPTIONS, TRACE, PUT or
  * DELETE; or any method of which no byte went out), its body can be read again, and time is left: a server may
  * close an idle connection at the moment in which it is used. What a server of HTTP/2 says that it has not begun
- * with (REFUSED_STREAM, or behind its GOAWAY) is repeated whatever its method, five times at most, after pauses that
- * grow from nothing to half a second.
+ * with is repeated whatever its method: refused (REFUSED_STREAM) five times at most, after pauses that grow from nothing to
+ * half a second; left out by a GOAWAY, 31 times at most.
  *
  * Redirects. 301, 302, 303, 307 and 308 with a Location are followed, at most redirect_max times. After a 303,
  * and after a 301 or 302 to a POST, the next request is a GET without the body; otherwise method and

@@ -22,7 +22,9 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TRIES_MAX = 6 }; /* of a request that is refused */
+/* Of a request that is refused: by a server that has too much to do, which is given time; by connections that the server was
+ * about to end, of which the next may be a better one. */
+enum { REFUSALS_MAX = 5, GOODBYES_MAX = 31 };
 
 /* What is known of an error, to who has asked for it. */
 static void say_why(const cease_http_call *call, const char *why)
@@ -111,10 +113,21 @@ static bool rewind_body(const struct ceasei_call *c)
            (call->body_rewind && call->body_rewind(call->body_arg));
 }
 
-/* A server that refuses has too much to do, or goes: soon it may be different. */
-static cease_error pause_before(cease_ctx *ctx, unsigned refusals)
+/* How often a request was refused. */
+struct refusals {
+    unsigned busy, goodbyes;
+};
+
+/* Counts one, and waits if time may help. CEASE_EAGAIN: it was one too many. */
+static cease_error refused_again(cease_ctx *ctx, struct ceasei_link *l, struct refusals *r)
 {
-    return refusals < 2 ? CEASE_OK : cease_sleep(ctx, cease_ms(INT64_C(1) << 3 * (refusals - 2)));
+    if (l->multi->limit(l->shared) == 0) {
+        return ++r->goodbyes <= GOODBYES_MAX ? CEASE_OK : CEASE_EAGAIN;
+    }
+    r->busy++;
+    return r->busy > REFUSALS_MAX ? CEASE_EAGAIN
+           : r->busy == 1         ? CEASE_OK
+                                  : cease_sleep(ctx, cease_ms(INT64_C(1) << 3 * (r->busy - 2)));
 }
 
 /* Makes the answer as new for another try; of what it was asked, all stays. */
@@ -133,7 +146,7 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
 {
     struct ceasei_target target = ceasei_call_target(c);
     char why[CEASEI_WHY_SIZE] = "";
-    unsigned refusals = 0;
+    struct refusals refusals = {0};
     bool repeated = false;
     target.why = why;
     say_why(c->call, "");
@@ -157,8 +170,8 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
         }
         bool mine = a->error != CEASE_OK || ceasei_upload_error(a) != CEASE_OK ||
                     e == CEASE_EINVAL || e == CEASE_ENOMEM;
-        bool refused = multi && !sent && ++refusals < TRIES_MAX;
-        bool lost = reused && !repeated && (may_repeat(c->method) || !sent) && !(multi && !sent);
+        bool refused = multi && !sent;
+        bool lost = !refused && reused && !repeated && (may_repeat(c->method) || !sent);
         if (mine || a->begun || !(refused || lost) || !is_time_left(ctx, c->call)) {
             say_why(c->call, ceasei_link_why(a->link));
             return e;
@@ -167,16 +180,17 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
         if (!rewind_body(c)) {
             return e;
         }
+        target.since = target.since.ns != 0 ? target.since : cease_now(); /* keeps its place */
+        e = refused ? refused_again(ctx, a->link, &refusals) : CEASE_OK;
+        if (e != CEASE_OK) {
+            return e;
+        }
         if (!refused) {
             repeated = true;
             ceasei_pool_distrust(a->link);
         }
         begin_again(a);
         ceasei_add(&client->retries_total, 1, RELAXED);
-        e = pause_before(ctx, refusals);
-        if (e != CEASE_OK) {
-            return e;
-        }
     }
 }
 

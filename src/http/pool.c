@@ -43,6 +43,7 @@ struct waiter {
     struct dial *dial;  /* that runs for it; NULL: none */
     struct dial *spare; /* to be started for it */
     char *why;          /* of its target */
+    cease_time since;   /* the queue is in this order */
     bool queued;
 };
 
@@ -552,8 +553,14 @@ static bool enqueue(struct ceasei_pool *p, struct ceasei_origin *o, struct waite
     bool queue = !o->idle && !ceasei_origin_roomy(o);
     struct dial *d = NULL;
     if (queue) {
-        *(o->last ? &o->last->next : &o->first) = w;
-        o->last = w;
+        bool late = o->last && o->last->since.ns <= w->since.ns;
+        struct waiter **at = late ? &o->last->next : &o->first;
+        while (*at && (*at)->since.ns <= w->since.ns) {
+            at = &(*at)->next;
+        }
+        w->next = *at;
+        *at = w;
+        o->last = w->next ? o->last : w;
         w->queued = true;
         p->waiting++;
         d = next_dial(p, o);
@@ -598,6 +605,7 @@ static cease_error get_slowly(cease_ctx *ctx, struct ceasei_pool *p, const struc
 {
     struct waiter w = {.chan = cease_chan_new(sizeof(struct result), 1),
                        .spare = dial_new(p, o, t),
+                       .since = t->since.ns != 0 ? t->since : cease_now(),
                        .why = t->why};
     cease_error e = w.chan && w.spare ? CEASE_OK : CEASE_ENOMEM;
     if (e == CEASE_OK && enqueue(p, o, &w)) {

@@ -58,6 +58,7 @@ struct ceasei_target {
     const char *address;    /* what to dial; of the proxy, when there is one */
     bool tunnel;            /* ask the proxy at `address` for a connection to the authority */
     const char *proxy_auth; /* a whole header line for CONNECT, or "" */
+    cease_time since;       /* its place in the queue: before those who came later; 0: now */
     char *
         why; /* gets what is known of a failed dial: CEASEI_WHY_SIZE bytes, "" at first; NULL: nobody asks */
 };

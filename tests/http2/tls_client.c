@@ -1,7 +1,7 @@
-/* tls_client.c: our HTTP/2 client over TLS, for tls_test.py: asks twice on one connection, then a hundred times at
- * once, and says what came.
+/* tls_client.c: our HTTP/2 clients over TLS, for tls_test.py. The one with a connection asks once, then a hundred times at
+ * once; the one that keeps connections asks from 50 tasks, 20 times each. Says what came.
  *
- *     tls_client HOST:PORT CA_FILE PATH
+ *     tls_client HOST:PORT CA_FILE PATH [pool]
  */
 #include <cease/cease.h>
 #include <cease/http2.h>
@@ -61,16 +61,64 @@ static cease_error connect_tls(cease_ctx *ctx, char **argv, cease_tls **ret_tls)
     return e;
 }
 
-int main(int argc, char **argv)
+/* ---- the client that keeps its connections ---- */
+
+enum { TASKS = 50, CALLS = 20 };
+
+struct pooled {
+    cease_http_client *client;
+    const char *url;
+    int http2, http1; /* atomic: answers, by what they came over */
+};
+
+static cease_error ask_pooled(cease_ctx *ctx, void *arg)
 {
-    cease_canceler *stop;
-    cease_tls *tls = NULL;
-    char url[200];
-    if (argc != 4) {
-        return 2;
+    struct pooled *p = arg;
+    const cease_http_call call = {.size = sizeof call, .url = p->url};
+    cease_error e = CEASE_OK;
+    for (int i = 0; i < CALLS && e == CEASE_OK; i++) {
+        cease_http_reply reply = {0};
+        e = cease_http_client_do(ctx, p->client, &call, &reply);
+        if (e == CEASE_OK) {
+            bool two = reply.reason[0] == '\0'; /* which only HTTP/1.1 has */
+            __atomic_fetch_add(two ? &p->http2 : &p->http1, 1, __ATOMIC_RELAXED);
+            e = reply.status == 200 ? e : CEASE_EPROTO;
+        }
+        cease_http_reply_deinit(&reply);
     }
-    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_sec(20), &stop);
-    snprintf(url, sizeof url, "https://%s%s", argv[1], argv[3]);
+    return e;
+}
+
+static cease_error run_pooled(cease_ctx *ctx, char **argv, const char *url)
+{
+    static const char *const protocols[] = {"h2", "http/1.1", NULL};
+    const cease_tls_client_opts trust = {
+        .size = sizeof trust, .ca_file = argv[2], .alpn = protocols};
+    cease_http_client_opts opts = {
+        .size = sizeof opts, .proxy = "", .tls = cease_https(), .multiplex = cease_http2()};
+    cease_tls_config *config = cease_tls_client_new(&trust);
+    opts.tls_arg = config;
+    struct pooled p = {.client = cease_http_client_new(&opts), .url = url};
+    cease_http_client_counts n;
+    cease_group *g = cease_group_new(ctx, NULL);
+    cease_error e = CEASE_OK;
+    for (int i = 0; i < TASKS && e == CEASE_OK; i++) {
+        e = cease_group_go(g, ask_pooled, &p);
+    }
+    cease_error joined = cease_group_wait(g);
+    cease_group_free(g);
+    cease_http_client_count(p.client, &n);
+    printf("%s: %d by HTTP/2, %d by HTTP/1.1, %llu connections, %llu retries\n",
+           cease_strerror(joined), p.http2, p.http1, (unsigned long long)n.dials_total,
+           (unsigned long long)n.retries_total);
+    cease_http_client_free(p.client);
+    cease_tls_config_unref(config);
+    return e == CEASE_OK ? joined : e;
+}
+
+static cease_error run_one(cease_ctx *ctx, char **argv, const char *url)
+{
+    cease_tls *tls = NULL;
     struct asking a = {.url = url, .size = SIZE_MAX};
     cease_error e = connect_tls(ctx, argv, &tls);
     if (e == CEASE_OK) {
@@ -83,6 +131,19 @@ int main(int argc, char **argv)
         printf("%s, %zu bytes each\n", cease_strerror(e), a.size);
         cease_http2_client_close(a.client);
     }
+    return e;
+}
+
+int main(int argc, char **argv)
+{
+    cease_canceler *stop;
+    char url[200];
+    if (argc < 4) {
+        return 2;
+    }
+    cease_ctx *ctx = cease_with_timeout(cease_background(), cease_sec(20), &stop);
+    snprintf(url, sizeof url, "https://%s%s", argv[1], argv[3]);
+    cease_error e = argc > 4 ? run_pooled(ctx, argv, url) : run_one(ctx, argv, url);
     cease_end(stop);
     cease_error stopped = cease_runtime_stop();
     return e == CEASE_OK && stopped == CEASE_OK && cease_live_count() == 0 ? 0 : 1;
