@@ -28,7 +28,7 @@
  *
  * Trying again. A call is repeated, once, on a new connection, when its connection came from the pool,
  * broke before the first byte of an answer, the call can be repeated (GET, HEAD, OPTIONS, TRACE, PUT or
- * DELETE; or any method of which no byte went out), its body can be read again, and time is left: a server may
+ * DELETE; any method with an Idempotency-Key, or of which no byte went out), its body can be read again, and time is left: a server may
  * close an idle connection at the moment in which it is used. What a server of HTTP/2 says that it has not begun
  * with is repeated whatever its method: refused (REFUSED_STREAM) five times at most, after pauses that grow from nothing to
  * half a second; left out by a GOAWAY, 31 times at most.
@@ -40,7 +40,8 @@
  * origin. A redirect from https to http is not followed: the answer is that redirect.
  *
  * Proxies. http_proxy, https_proxy and no_proxy of the environment are read when the client is made (the
- * upper-case forms as well, but for HTTP_PROXY, which a request can set in a CGI program). localhost and
+ * upper-case forms as well, but for HTTP_PROXY, which a request can set in a CGI program). no_proxy has hosts, which
+ * stand for their subdomains too, addresses, each with a port or without, networks ("10.0.0.0/8"), or "*". localhost and
  * loopback addresses are asked directly. https goes through the proxy's CONNECT.
  */
 #ifndef CEASE_HTTP_CLIENT_H

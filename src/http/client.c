@@ -9,10 +9,10 @@
  *
  * A second try. A connection that was idle may be closed by the server at the moment in which it is used.
  * Then no byte of an answer comes, and nobody can say whether the request was seen. So it is made again if
- * that does no harm: the method may be repeated (RFC 9110, 9.2.2), or not a byte went out. The
- * other idle connections of that origin are not trusted either, so that the second try is the last. Where many
- * exchanges share a connection, a server can say that it has not begun with one: that one can be made again, and as
- * often as it is refused, within reason.
+ * that does no harm: the method may be repeated (RFC 9110, 9.2.2), the caller says so by an Idempotency-Key,
+ * or not a byte went out. The other idle connections of that origin are not trusted either, so that the second try is
+ * the last. Where many exchanges share a connection, a server can say that it has not begun with one: that one can be
+ * made again, and as often as it is refused, within reason.
  */
 #include "http/client.h"
 
@@ -87,15 +87,15 @@ static cease_error attempt(cease_ctx *ctx, const struct ceasei_call *c, struct c
     return e == CEASE_ECLOSED ? CEASE_ECONNRESET : e;
 }
 
-static bool may_repeat(const char *method)
+static bool may_repeat(const struct ceasei_call *c)
 {
     static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
     for (size_t i = 0; i < sizeof safe / sizeof *safe; i++) {
-        if (strcmp(method, safe[i]) == 0) {
+        if (strcmp(c->method, safe[i]) == 0) {
             return true;
         }
     }
-    return false;
+    return ceasei_call_has(c, "Idempotency-Key");
 }
 
 static bool is_time_left(cease_ctx *ctx, const cease_http_call *call)
@@ -171,7 +171,7 @@ cease_error ceasei_exchange(cease_ctx *ctx, struct cease_http_client *client, st
         bool mine = a->error != CEASE_OK || ceasei_upload_error(a) != CEASE_OK ||
                     e == CEASE_EINVAL || e == CEASE_ENOMEM;
         bool refused = multi && !sent;
-        bool lost = !refused && reused && !repeated && (may_repeat(c->method) || !sent);
+        bool lost = !refused && reused && !repeated && (may_repeat(c) || !sent);
         if (mine || a->begun || !(refused || lost) || !is_time_left(ctx, c->call)) {
             say_why(c->call, ceasei_link_why(a->link));
             return e;

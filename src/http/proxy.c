@@ -11,6 +11,8 @@
 #include "http/parse.h"
 #include "http/url.h"
 
+#include <arpa/inet.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +70,66 @@ bool ceasei_proxy_parse(const char *text, struct ceasei_proxy *ret)
     return true;
 }
 
-/* One entry: "host", ".domain", "*", each with ":port" or without. */
+/* ---- addresses ---- */
+
+/* Reads an address: 4 or 16 bytes; 0: it is none. */
+static size_t address_of(const char *text, size_t size, uint8_t ret[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char copy[64];
+    if (size >= sizeof copy) {
+        return 0;
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    if (inet_pton(AF_INET, copy, ret) == 1) {
+        return 4;
+    }
+    if (inet_pton(AF_INET6, copy, ret) != 1) {
+        return 0;
+    }
+    if (memcmp(ret, mapped, sizeof mapped) == 0) { /* of version 4 in the form of version 6 */
+        memmove(ret, ret + 12, 4);
+        return 4;
+    }
+    return 16;
+}
+
+static bool is_loopback(const char *host, size_t size)
+{
+    static const uint8_t one[16] = {[15] = 1};
+    uint8_t ip[16];
+    size_t bytes = address_of(host, size, ip);
+    return (size == 9 && strncasecmp(host, "localhost", 9) == 0) || (bytes == 4 && ip[0] == 127) ||
+           (bytes == 16 && memcmp(ip, one, sizeof one) == 0);
+}
+
+/* Whether an entry "address" or "address/bits" has the address. */
+static bool network_has(const char *entry, size_t size, const uint8_t *ip, size_t bytes)
+{
+    uint8_t net[16];
+    const char *slash = memchr(entry, '/', size);
+    unsigned bits = (unsigned)bytes * 8;
+    if (slash) {
+        size_t digits = size - (size_t)(slash + 1 - entry);
+        if (digits < 1 || digits > 3 || strspn(slash + 1, "0123456789") < digits) {
+            return false;
+        }
+        unsigned wanted = (unsigned)strtoul(slash + 1, NULL, 10);
+        if (wanted > bits) {
+            return false;
+        }
+        bits = wanted;
+    }
+    if (address_of(entry, slash ? (size_t)(slash - entry) : size, net) != bytes) {
+        return false;
+    }
+    unsigned rest = bits % 8;
+    return memcmp(net, ip, bits / 8) == 0 &&
+           (rest == 0 || (net[bits / 8] ^ ip[bits / 8]) >> (8 - rest) == 0);
+}
+
+/* One entry: "host", ".domain", "*", an address, each with ":port" or without; "address/bits". */
 static bool entry_has(const char *entry, size_t size, const char *host, size_t host_size,
                       const char *port)
 {
@@ -89,6 +150,11 @@ static bool entry_has(const char *entry, size_t size, const char *host, size_t h
     if (brackets && end) {
         size = (size_t)(end - entry - 1);
         entry++;
+    }
+    uint8_t ip[16];
+    size_t bytes = address_of(host, host_size, ip);
+    if (bytes > 0) {
+        return network_has(entry, size, ip, bytes);
     }
     if (size > 1 && entry[0] == '*' && entry[1] == '.') {
         entry++;
@@ -114,13 +180,6 @@ bool ceasei_no_proxy_has(const char *list, const char *host, size_t host_size, c
         list += size + (list[size] != '\0');
     }
     return false;
-}
-
-static bool is_loopback(const char *host, size_t size)
-{
-    return (size == 9 && strncasecmp(host, "localhost", 9) == 0) ||
-           (size > 4 && strncmp(host, "127.", 4) == 0) ||
-           (size == 3 && memcmp(host, "::1", 3) == 0);
 }
 
 static const char *environment(const char *lower, const char *upper)

@@ -26,7 +26,7 @@ struct ceasei_proxies {
 /* "[http://][user:password@]host[:port][/]". False: no such URL. */
 bool ceasei_proxy_parse(const char *text, struct ceasei_proxy *ret);
 
-/* Whether the list names the host (lower case, without brackets) or its domain, or "*". */
+/* Whether the list names the host (lower case, without brackets), its domain, or its network, or "*". */
 bool ceasei_no_proxy_has(const char *list, const char *host, size_t host_size, const char *port);
 
 /* From the options, or from the environment. */

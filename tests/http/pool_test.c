@@ -465,6 +465,21 @@ TEST(retry_onAnOldConnectionThatDies_isMadeWhereItIsSafe)
     }
 }
 
+TEST(retry_ofAPostWithAKey_isMadeWithTheSameKey)
+{
+    static const cease_http_header key[] = {{"idempotency-key", "\"17\""}, {NULL, NULL}};
+    const cease_http_call call = {
+        .size = sizeof call, .body = "body", .body_size = 4, .headers = key};
+    cease_http_client *c = client_new();
+    play_start(&server, dies_at_second, (void *)(uintptr_t) "");
+    CHECK_EQ(get(c, server.url), 200);
+    CHECK_OK(ask_method(c, "POST", &call));
+    CHECK_EQ(counts_of(c).retries_total, 1);
+    CHECK_HAS(server.request[2], "idempotency-key: \"17\"\r\n");
+    cease_http_client_free(c);
+    play_stop(&server);
+}
+
 TEST(retry_afterAByteOfAnAnswer_isNotMade)
 {
     cease_http_client *c = client_new();

@@ -125,6 +125,14 @@ TEST(noProxy_lists_matchHostsDomainsAndPorts)
     CHECK(no_proxy("[::1]:80", "::1", "80"));
     CHECK(no_proxy("::1", "::1", "80"));
     CHECK(no_proxy("192.0.2.1", "192.0.2.1", "80"));
+    CHECK(no_proxy("192.0.2.1:80", "192.0.2.1", "80"));
+    CHECK(no_proxy("x,192.0.2.0/24", "192.0.2.255", "80"));
+    CHECK(no_proxy("192.0.2.8/29 x", "192.0.2.15", "80"));
+    CHECK(no_proxy("0.0.0.0/0", "192.0.2.15", "80"));
+    CHECK(no_proxy("192.0.2.15/32", "192.0.2.15", "80"));
+    CHECK(no_proxy("2001:DB8:0::1", "2001:db8::1", "80"));
+    CHECK(no_proxy("2001:db8::/33", "2001:db8:7fff::1", "80"));
+    CHECK(no_proxy("10.0.0.0/8", "::ffff:10.1.2.3", "80"));
     CHECK(!no_proxy("", "a.example", "80"));
     CHECK(!no_proxy(" , ,", "a.example", "80"));
     CHECK(!no_proxy("a.example:81", "a.example", "80"));
@@ -132,6 +140,15 @@ TEST(noProxy_lists_matchHostsDomainsAndPorts)
     CHECK(!no_proxy("b.a.example", "a.example", "80"));
     CHECK(!no_proxy(".", "a.example", "80"));
     CHECK(!no_proxy("[::1", "::1", "80"));
+    CHECK(!no_proxy("2.1", "192.0.2.1", "80")); /* an address has no domains */
+    CHECK(!no_proxy("192.0.2.8/29", "192.0.2.16", "80"));
+    CHECK(!no_proxy("192.0.2.0/33", "192.0.2.1", "80"));
+    CHECK(!no_proxy("192.0.2.0/", "192.0.2.0", "80"));
+    CHECK(!no_proxy("192.0.2.0/2x", "192.0.2.0", "80"));
+    CHECK(!no_proxy("192.0.2.1:81", "192.0.2.1", "80"));
+    CHECK(!no_proxy("2001:db8::/33", "2001:db8:8000::1", "80"));
+    CHECK(!no_proxy("::/0", "192.0.2.1", "80"));
+    CHECK(!no_proxy("10.0.0.0/8", "10.0.0.example", "80"));
 }
 
 TEST(proxy_texts_areParsedOrRefused)
@@ -174,6 +191,7 @@ TEST(proxies_fromTheEnvironment_areForEverybodyButLoopbackAndTheExcepted)
     CHECK_PTR(ceasei_proxy_for(&p, false, "localhost", 9, "80"), NULL);
     CHECK_PTR(ceasei_proxy_for(&p, false, "127.1.2.3", 9, "80"), NULL);
     CHECK_PTR(ceasei_proxy_for(&p, false, "::1", 3, "80"), NULL);
+    CHECK_STR(ceasei_proxy_for(&p, false, "127.evil.example", 16, "80")->address, "p:1");
     ceasei_proxies_deinit(&p);
     unsetenv("http_proxy");
     CHECK_OK(ceasei_proxies_init(&p, NULL, NULL));

@@ -124,6 +124,16 @@ static cease_error until_end(cease_ctx *ctx, cease_http_request *req, cease_http
     return e;
 }
 
+/* Answers once a request to /end has begun. */
+static cease_error after_it(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                            void *arg)
+{
+    int code;
+    (void)req;
+    cease_error e = cease_chan_recv(ctx, arg, &code);
+    return e == CEASE_OK ? cease_http_response_write(ctx, res, "after", 5) : e;
+}
+
 /* Says what the request said. */
 static cease_error tell(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
                         void *arg)
@@ -188,6 +198,7 @@ static void site_start(struct site *s, uint32_t stream_max)
     CHECK_OK(cease_http_server_route(s->r.server, NULL, "/echo", handle_echo, NULL));
     CHECK_OK(cease_http_server_route(s->r.server, "GET", "/meet", meet, NULL));
     CHECK_OK(cease_http_server_route(s->r.server, "GET", "/end", until_end, s->ended));
+    CHECK_OK(cease_http_server_route(s->r.server, "GET", "/after", after_it, s->ended));
     CHECK_OK(cease_http_server_route(s->r.server, NULL, "/tell", tell, NULL));
     CHECK_OK(cease_http_server_route(s->r.server, "GET", "/nothing", nothing, NULL));
     CHECK_OK(cease_http_server_route(s->r.server, NULL, "/away", send_away, s->url));
@@ -536,6 +547,32 @@ TEST(body_thatFailsOrIsCancelled_endsItsExchangeAlone)
     CHECK_EQ(get(root(), c, s.url, "/"), 200);
     CHECK_EQ(counts_of(c).dials_total, 1);
     cease_chan_unref(from.wait);
+    cease_http_client_free(c);
+    site_stop(&s);
+}
+
+TEST(hedge_theFirstIsSlow_isResetAndItsConnectionIsKept)
+{
+    struct site s;
+    char urls[2][200];
+    int code;
+    size_t index = 9;
+    cease_http_reply reply = {0};
+    site_start(&s, 0);
+    cease_http_client *c = client_new();
+    const cease_http_call calls[2] = {{.size = sizeof *calls, .url = urls[0]},
+                                      {.size = sizeof *calls, .url = urls[1]}};
+    snprintf(urls[0], sizeof urls[0], "%s/end", s.url);
+    snprintf(urls[1], sizeof urls[1], "%s/after", s.url);
+    CHECK_OK(cease_http_client_hedge(root(), c, calls, 2, cease_ms(1), &reply, &index));
+    CHECK_EQ(index, 1);
+    CHECK_STR(reply.body, "after");
+    cease_http_reply_deinit(&reply);
+    CHECK_OK(cease_chan_recv(root(), s.ended, &code));
+    CHECK_EQ(code, 8); /* CANCEL */
+    CHECK_EQ(get(root(), c, s.url, "/"), 200);
+    CHECK_EQ(counts_of(c).dials_total, 1);
+    CHECK_EQ(counts_of(c).busy, 0);
     cease_http_client_free(c);
     site_stop(&s);
 }
