@@ -63,7 +63,7 @@ ceasei_switch:
     .size ceasei_switch, .-ceasei_switch
 
 /* The first instruction of a new stack: entry is in x19. The undefined return address ends a
- * backtrace. */
+ * backtrace. Why it jumps is said in switch_x86_64.S. */
     .globl ceasei_switch_start
     .hidden ceasei_switch_start
     .type ceasei_switch_start, %function
@@ -72,9 +72,10 @@ ceasei_switch_start:
     .cfi_startproc
     .cfi_undefined x30
     mov x29, xzr
-    mov x30, xzr
-    blr x19
-    brk #1
+    adr x30, 1f
+    mov x16, x19
+    br x16
+1:  brk #1
     .cfi_endproc
     .size ceasei_switch_start, .-ceasei_switch_start
 
