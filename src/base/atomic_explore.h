@@ -76,6 +76,7 @@ enum explore_bug {
     BUG_BIAS_FENCE,
     BUG_BIAS_WAIT,
     BUG_MUTEX,
+    BUG_MUTEX_MARK,
     BUG_SEMAPHORE,
     BUG_COND,
     BUG_WAIT_GROUP,

@@ -2,12 +2,20 @@
  *
  * mutex.c: mutexes and conditions.
  *
- * The idea: a mutex is an owner and a queue. Giving it back names the next owner at once, under the
- * lock, so a mutex that somebody waits for is never free and nobody can take it in passing.
+ * The idea: a mutex is an owner and a queue. Giving it back names the next owner at once, so a mutex
+ * that somebody waits for is never free and nobody can take it in passing. While nobody waits the lock
+ * is not touched. The owner's word:
  *
- * Invariants, under the lock:
- *  - owner_ is 0 only while nobody waits, nodes excepted that their context has claimed;
- *  - place_ is where the owner took it, and is its.
+ *     0 --take--> owner --give back--> 0                      by compare-and-swap, with no lock
+ *     owner --somebody comes--> owner | WAITED                by compare-and-swap, under the lock
+ *     owner | WAITED --give back--> the next, or 0            by a store, under the lock
+ *
+ * Invariants:
+ *  - under the lock, somebody waits only while the word is WAITED, nodes excepted that their context has
+ *    claimed. So an owner that finds its own number alone in it has nobody to hand the mutex to.
+ *  - a word that is WAITED is changed by the owner alone.
+ *  - place_ is where the owner took it. It is written just after that, so who looks earlier sees where the
+ *    one before took it, or NULL.
  *
  * A condition's node is queued before the mutex is given back. So who changes the condition under the
  * mutex, and then signals, finds it.
@@ -21,6 +29,9 @@
  */
 #include "base/panic.h"
 #include "runtime/sync.h"
+
+/* In no task's number, nor in what ceasei_sync_self() makes of a thread's. */
+#define WAITED (UINT64_C(1) << 62)
 
 /* ---- who holds what ------------------------------------------------------------------------------ */
 
@@ -75,31 +86,55 @@ CEASE_PUBLIC void cease_mutex_deinit(cease_mutex *m)
         return;
     }
     ceasei_sync_lock(&m->sync_); /* the last holder may be about to give it back */
-    uint64_t owner = m->owner_;
-    const cease_place *place = m->place_;
+    uint64_t owner = ceasei_load(&m->owner_, ACQUIRE);
     ceasei_sync_unlock(&m->sync_);
     if (owner) {
-        ceasei_panic(place, "cease_mutex_deinit: the mutex that was taken here is still held");
+        ceasei_panic(ceasei_load(&m->place_, RELAXED),
+                     "cease_mutex_deinit: the mutex that was taken here is still held");
     }
 }
 
-/* Under the lock. */
-static inline void own(cease_mutex *m, uint64_t owner, const cease_place *place)
+/* Whether it was free. */
+static inline bool take_free(cease_mutex *m, uint64_t self, const cease_place *place)
 {
-    m->owner_ = owner;
-    m->place_ = place;
+    uint64_t nobody = 0;
+    if (CEASE_UNLIKELY(!ceasei_cas(&m->owner_, &nobody, self, ACQUIRE))) {
+        return false;
+    }
+    ceasei_store(&m->place_, place, RELAXED);
+    return true;
 }
 
-/* Enters with the lock: the mutex is somebody's. */
+/* Under the lock: makes the mutex the caller's if it is free by now, else sees to it that whoever gives it back
+ * looks at the queue. Gives the owner that it had, 0 for none. */
+static uint64_t take_or_mark(cease_mutex *m, uint64_t self)
+{
+    uint64_t seen = 0, mark = CEASE_SEED_BUG(BUG_MUTEX_MARK) ? 0 : WAITED;
+    while (!ceasei_cas(&m->owner_, &seen, seen ? seen | mark : self, ACQUIRE)) {
+    }
+    return seen & ~WAITED;
+}
+
+/* The mutex was somebody's. */
 static __attribute__((noinline)) bool wait_for_it(cease_ctx *ctx, cease_mutex *m, uint64_t self,
                                                   const char *what, const cease_place *place)
 {
-    const cease_place *holder = m->place_;
-    if (m->owner_ == self) {
+    ceasei_sync_lock(&m->sync_);
+    uint64_t owner = take_or_mark(m, self);
+    const cease_place *holder = ceasei_load(&m->place_, RELAXED);
+    if (!owner) {
+        ceasei_store(&m->place_, place, RELAXED);
+        ceasei_sync_unlock(&m->sync_);
+        return true;
+    }
+    if (owner == self) {
         ceasei_sync_unlock(&m->sync_);
         ceasei_panic(place,
                      "cease_mutex_lock: the caller has this mutex already; it took it at %s:%d",
                      holder->file, holder->line);
+    }
+    if (!what && !holder) {
+        what = "a mutex";
     }
     struct cease_sync_node_ n = {.amount = self, .place = place};
     ceasei_sync_enqueue(&m->sync_, &n, ctx);
@@ -115,11 +150,7 @@ static __attribute__((noinline)) bool wait_for_it(cease_ctx *ctx, cease_mutex *m
 static inline bool take(cease_ctx *ctx, cease_mutex *m, const char *what, const cease_place *place)
 {
     uint64_t self = ceasei_sync_self();
-    ceasei_sync_lock(&m->sync_);
-    if (CEASE_LIKELY(!m->owner_)) {
-        own(m, self, place);
-        ceasei_sync_unlock(&m->sync_);
-    } else if (!wait_for_it(ctx, m, self, what, place)) {
+    if (!take_free(m, self, place) && !wait_for_it(ctx, m, self, what, place)) {
         return false;
     }
     note_taken(m);
@@ -146,27 +177,42 @@ CEASE_PUBLIC cease_error cease_mutex_lock_at(cease_ctx *ctx, cease_mutex *m,
 
 CEASE_PUBLIC cease_error cease_mutex_try_lock_at(cease_mutex *m, const cease_place *place)
 {
-    ceasei_sync_lock(&m->sync_);
-    bool is_free = !m->owner_;
-    if (is_free) {
-        own(m, ceasei_sync_self(), place);
-    }
-    ceasei_sync_unlock(&m->sync_);
-    if (!is_free) {
+    if (!take_free(m, ceasei_sync_self(), place)) {
         return CEASE_EAGAIN;
     }
     note_taken(m);
     return CEASE_OK;
 }
 
-static _Noreturn void not_the_owner(const char *what, bool is_held, const cease_place *holder,
+static _Noreturn void not_the_owner(const cease_mutex *m, uint64_t owner, const char *what,
                                     const cease_place *place)
 {
-    if (!is_held) {
-        ceasei_panic(place, "%s: nobody has this mutex", what);
+    const cease_place *holder = ceasei_load(&m->place_, RELAXED);
+    if (!owner || !holder) {
+        ceasei_panic(place, "%s: %s has this mutex", what, owner ? "somebody else" : "nobody");
     }
     ceasei_panic(place, "%s: somebody else has this mutex; it was taken at %s:%d", what,
                  holder->file, holder->line);
+}
+
+/* By the owner, whose word is WAITED. */
+static __attribute__((noinline)) void hand_over(cease_mutex *m)
+{
+    struct cease_sync_node_ *n;
+    ceasei_sync_lock(&m->sync_);
+    while ((n = m->sync_.first_) && !ceasei_sync_claim(&m->sync_, n)) {
+    }
+    uint64_t owner = 0;
+    if (n && !CEASE_SEED_BUG(BUG_MUTEX)) {
+        owner = n->amount | (m->sync_.first_ ? WAITED : 0);
+        ceasei_store(&m->place_, n->place, RELAXED);
+    }
+    ceasei_store(&m->owner_, owner,
+                 RELEASE); /* pairs with the compare-and-swap of who comes next */
+    ceasei_sync_unlock(&m->sync_);
+    if (n) {
+        ceasei_wake(&n->waiter.parker);
+    }
 }
 
 /* Gives it back; `what` is the caller's name. */
@@ -175,25 +221,14 @@ static void give(cease_mutex *m, const char *what, const cease_place *place)
     if (CEASE_UNLIKELY(ceasei_rt_debug)) {
         held_remove(m);
     }
-    struct cease_sync_node_ *n;
-    ceasei_sync_lock(&m->sync_);
-    if (CEASE_UNLIKELY(m->owner_ != ceasei_sync_self())) {
-        const cease_place *holder = m->place_;
-        bool is_held = m->owner_ != 0;
-        ceasei_sync_unlock(&m->sync_);
-        not_the_owner(what, is_held, holder, place);
+    uint64_t self = ceasei_sync_self(), seen = self;
+    if (CEASE_LIKELY(ceasei_cas(&m->owner_, &seen, 0, RELEASE))) {
+        return;
     }
-    while ((n = m->sync_.first_) && !ceasei_sync_claim(&m->sync_, n)) {
+    if (CEASE_UNLIKELY(seen != (self | WAITED))) {
+        not_the_owner(m, seen, what, place);
     }
-    if (n && !CEASE_SEED_BUG(BUG_MUTEX)) {
-        own(m, n->amount, n->place);
-    } else {
-        own(m, 0, NULL);
-    }
-    ceasei_sync_unlock(&m->sync_);
-    if (n) {
-        ceasei_wake(&n->waiter.parker);
-    }
+    hand_over(m);
 }
 
 CEASE_PUBLIC void cease_mutex_unlock_at(cease_mutex *m, const cease_place *place)

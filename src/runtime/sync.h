@@ -11,13 +11,15 @@
  *
  * After the wake neither the node nor the object is touched: both may be gone.
  *
- * Left out on purpose: a fast path without the lock. Taking the lock is one locked operation and
- * giving it back a store, which is what a compare-and-swap of a state word would cost.
+ * Left out on purpose: a fast path without the lock, but for the mutex (mutex.c), which has one word to
+ * change. Taking the lock is one locked operation and giving it back a store, which is what a
+ * compare-and-swap of a state word would cost.
  */
 #ifndef CEASE_RUNTIME_SYNC_H
 #define CEASE_RUNTIME_SYNC_H
 
 #include "base/lock.h"
+#include "runtime/queue.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
@@ -53,7 +55,7 @@ static inline void ceasei_sync_unlock(cease_sync_ *s)
 /* Who calls: a task's number, or a number of a plain thread's that is no task's. Never 0. */
 static inline uint64_t ceasei_sync_self(void)
 {
-    const struct ceasei_task *self = ceasei_sched_self();
+    const struct ceasei_task *self = ceasei_queue_self();
     return self ? self->id : (uint64_t)pthread_self() | UINT64_C(1) << 63;
 }
 

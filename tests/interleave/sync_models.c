@@ -61,7 +61,8 @@ static void check_counted(void)
 }
 
 MODEL(mutex_handover, .setup = make_mutex, .threads = {add_one, add_one}, .check = check_two,
-      .seeds = {{BUG_MUTEX, false, "the waiter is woken, and does not own the mutex"}});
+      .seeds = {{BUG_MUTEX, false, "the waiter is woken, and does not own the mutex"},
+                {BUG_MUTEX_MARK, false, "who waits does not mark the owner's word"}});
 
 static void check_three(void)
 {
@@ -84,6 +85,68 @@ static void try_once(void)
 }
 
 MODEL(mutex_try, .setup = make_mutex, .threads = {add_one, try_once}, .check = check_counted);
+
+/* Who finds under the mutex that nobody else wants it any more may drop it, while the others are about to return
+ * from giving it back. */
+static uint32_t waiter_left;
+static bool is_dropped;
+
+static void drop_if_last(bool is_last)
+{
+    cease_mutex_unlock(mutex);
+    if (is_last) {
+        cease_mutex_deinit(mutex);
+        free(mutex);
+        is_dropped = true;
+    }
+}
+
+static void add_one_and_drop(void)
+{
+    EXPLORE_CHECK(cease_mutex_lock(cease_background(), mutex) == CEASE_OK);
+    drop_if_last(++guarded == 2);
+}
+
+static void check_dropped(void)
+{
+    EXPLORE_CHECK(is_dropped);
+    glue_end();
+}
+
+MODEL(mutex_dropped, .setup = make_mutex, .threads = {add_one_and_drop, add_one_and_drop},
+      .check = check_dropped);
+
+static void add_one_and_cancel(void)
+{
+    EXPLORE_CHECK(cease_mutex_lock(cease_background(), mutex) == CEASE_OK);
+    guarded++;
+    glue_cancel();
+    cease_mutex_unlock(mutex);
+}
+
+static void add_one_or_not_and_leave(void)
+{
+    add_one_or_not();
+    ceasei_store(&waiter_left, 1, RELEASE);
+}
+
+static void drop_when_both_have_been(void)
+{
+    EXPLORE_CHECK(cease_mutex_lock(cease_background(), mutex) == CEASE_OK);
+    drop_if_last(guarded > taken && ceasei_load(&waiter_left, ACQUIRE));
+}
+
+static void check_dropped_or_drop(void)
+{
+    if (is_dropped)
+        glue_end();
+    else
+        drop_mutex();
+}
+
+MODEL(mutex_dropped_after_a_cancel, .setup = make_mutex,
+      .threads = {add_one_and_cancel, add_one_or_not_and_leave, drop_when_both_have_been},
+      .check = check_dropped_or_drop);
 
 /* ---- condition ---------------------------------------------------------------------------------- */
 
