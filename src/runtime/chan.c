@@ -31,7 +31,7 @@
 #include "runtime/chan.h"
 
 #include "base/panic.h"
-#include "runtime/queue.h"
+#include "runtime/leave.h"
 #include "runtime/task.h"
 
 #include <stdlib.h>
@@ -129,27 +129,46 @@ void ceasei_chan_dequeue(struct cease_chan *ch, struct ceasei_chan_node *n, bool
     ceasei_bias_unlock(&ch->lock, hold);
 }
 
-/* Enters with the lock held (by `hold`), gives it back, waits. The node is in `value`'s owner's frame: a
- * sender's value is only read, which the cast hides. */
-static __attribute__((noinline)) cease_error wait_for_peer(cease_ctx *ctx, struct cease_chan *ch,
-                                                           void *value, bool sends, uintptr_t *hold)
+/* Enters with the lock held (by `hold`), gives it back, waits. The node is in `value`'s owner's frame. */
+static inline __attribute__((always_inline)) cease_error wait_for_peer(cease_ctx *ctx,
+                                                                       struct cease_chan *ch,
+                                                                       void *value, bool sends,
+                                                                       uintptr_t *hold)
 {
     struct ceasei_waiter w;
-    struct ceasei_chan_node n = {.waiter = &w, .value = value, .claim_as = CEASEI_BY_PEER};
-    ceasei_waiter_init_for(&w, ceasei_queue_self());
+    struct ceasei_chan_node n;
+    struct ceasei_task *self = ceasei_queue_self();
+    n.waiter = &w;
+    n.value = value;
+    n.claim_as = CEASEI_BY_PEER;
+    ceasei_waiter_init_for(&w, self);
     w.sole = ceasei_never_ends(ctx);
     if (CEASE_SEED_BUG(BUG_CHAN)) {
         ceasei_bias_unlock(&ch->lock, hold);
         hold = ceasei_bias_lock(&ch->lock);
     }
     ceasei_chan_queue_push(sends ? &ch->senders : &ch->receivers, &n);
-    ceasei_waits(w.parker.owner, ctx, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
+    ceasei_waits(self, ctx, sends ? CEASEI_WAIT_SEND : CEASEI_WAIT_RECV, (uintptr_t)ch);
     ceasei_bias_unlock(&ch->lock, hold);
-    if (ceasei_waiter_wait(&w, ctx) == CEASEI_BY_CTX) {
+    if (CEASE_UNLIKELY(ceasei_waiter_wait_by(&w, ctx, ceasei_park_here) == CEASEI_BY_CTX)) {
         ceasei_chan_dequeue(ch, &n, sends);
         return cease_err(ctx);
     }
     return n.result;
+}
+
+/* Two copies, each entered by jumps from the call: see leave.h. A sender's value is only read, which the cast
+ * hides. */
+static __attribute__((noinline)) cease_error send_waits(cease_ctx *ctx, struct cease_chan *ch,
+                                                        const void *value, uintptr_t *hold)
+{
+    return ceasei_back(wait_for_peer(ctx, ch, (void *)(uintptr_t)value, true, hold));
+}
+
+static __attribute__((noinline)) cease_error recv_waits(cease_ctx *ctx, struct cease_chan *ch,
+                                                        void *ret_value, uintptr_t *hold)
+{
+    return ceasei_back(wait_for_peer(ctx, ch, ret_value, false, hold));
 }
 
 CEASE_PUBLIC cease_chan *cease_chan_new(size_t element_size, size_t capacity)
@@ -211,7 +230,7 @@ static __attribute__((noinline)) cease_error send_held(cease_ctx *ctx, struct ce
     cease_parker *wake = NULL;
     cease_error e = ceasei_chan_send_now(ch, value, &wake);
     if (e == CEASE_EAGAIN) {
-        return wait_for_peer(ctx, ch, (void *)(uintptr_t)value, true, hold);
+        return send_waits(ctx, ch, value, hold);
     }
     ceasei_bias_unlock(&ch->lock, hold);
     if (wake) {
@@ -237,8 +256,12 @@ CEASE_PUBLIC cease_error cease_chan_send(cease_ctx *ctx, cease_chan *ch, const v
         uintptr_t *hold = ceasei_bias_enter(w, (uintptr_t)&ch->lock);
         if (CEASE_LIKELY(ceasei_bias_is_mine(&ch->lock, w))) {
             w->budget--;
-            if (ch->count >= ch->capacity || ch->receivers.first) {
+            if (ch->receivers.first) {
                 return send_held(ctx, ch, value, hold);
+            }
+            if (ch->count >= ch->capacity) {
+                return ch->closed ? send_held(ctx, ch, value, hold)
+                                  : send_waits(ctx, ch, value, hold);
             }
             ring_push(ch, value);
             ceasei_bias_leave(hold);
@@ -256,7 +279,7 @@ static __attribute__((noinline)) cease_error recv_held(cease_ctx *ctx, struct ce
     cease_parker *wake = NULL;
     cease_error e = ceasei_chan_recv_now(ch, ret_value, &wake);
     if (e == CEASE_EAGAIN) {
-        return wait_for_peer(ctx, ch, ret_value, false, hold);
+        return recv_waits(ctx, ch, ret_value, hold);
     }
     ceasei_bias_unlock(&ch->lock, hold);
     if (wake) {
@@ -286,7 +309,7 @@ CEASE_PUBLIC cease_error cease_chan_recv(cease_ctx *ctx, cease_chan *ch, void *r
                 return recv_held(ctx, ch, ret_value, hold);
             }
             if (ch->count == 0) {
-                return wait_for_peer(ctx, ch, ret_value, false, hold);
+                return recv_waits(ctx, ch, ret_value, hold);
             }
             ring_pop(ch, ret_value);
             ceasei_bias_leave(hold);

@@ -71,6 +71,12 @@ static inline void ceasei_queue_push_new(struct ceasei_worker *w, struct ceasei_
     ceasei_queue_call_others();
 }
 
+/* Whether the next task is the first of the ready queue: there is nothing else, and no time to look around. */
+static inline bool ceasei_queue_is_plain(const struct ceasei_worker *w)
+{
+    return w->switches > 0 && !w->may_have_new && !ceasei_load(&w->inbox, RELAXED);
+}
+
 /* ceasei_sched_next(), for who does it at every switch. */
 static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
 {
@@ -85,6 +91,7 @@ static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
         uint32_t head = ceasei_load(&w->head, RELAXED);
         struct ceasei_task *ready = w->ready.first;
         if (head == w->tail && CEASE_LIKELY(!w->overflow.first)) {
+            w->may_have_new = false;
             return ceasei_queue_pop(&w->ready);
         }
         if (ready && head != w->tail && ready->order < w->ring_order[head % CEASEI_RING_SIZE]) {

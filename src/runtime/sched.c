@@ -18,13 +18,10 @@
  *    used last, and begins where the one before has returned, without a switch.
  *  - errno is the task's own: saved on its stack across the switch.
  */
+#include "runtime/leave.h"
+
 #include "base/panic.h"
-#include "runtime/fiber.h"
-#include "runtime/park.h"
-#include "runtime/queue.h"
 #include "runtime/runtime.h"
-#include "runtime/switch.h"
-#include "runtime/trace.h"
 
 #include <sched.h>
 
@@ -47,14 +44,6 @@ struct ceasei_task *ceasei_sched_self(void)
 }
 
 /* ---- switching ------------------------------------------------------------------------------ */
-
-#if defined(CEASEI_ASAN)
-#define STACK_BOTTOM(task) ceasei_stack_bounds(task).bottom
-#define STACK_SIZE(task)   (size_t)(ceasei_stack_bounds(task).top - ceasei_stack_bounds(task).bottom)
-#else
-#define STACK_BOTTOM(task) NULL
-#define STACK_SIZE(task)   0
-#endif
 
 /* A task is about to run for the first time, here. */
 static inline void begin(struct ceasei_worker *w, struct ceasei_task *task)
@@ -83,63 +72,44 @@ static __attribute__((noinline)) void begin_there(struct ceasei_worker *w, struc
 static inline void switch_to(struct ceasei_worker *w, struct ceasei_task *next, void **save,
                              void **fake)
 {
-    ceasei_store(&w->current, next, RELAXED); /* see.c looks */
-    if (next) {
-        if (next->state == CEASEI_TASK_NEW) {
-            begin_there(w, next);
-        }
-        ceasei_fiber_leave(fake, STACK_BOTTOM(next), STACK_SIZE(next));
-        ceasei_fiber_switch(next->fiber);
-        ceasei_switch(save, next->sp);
-    } else {
+    if (!next) {
+        ceasei_store(&w->current, NULL, RELAXED);
         ceasei_fiber_leave(fake, w->base_bottom, w->base_size);
         ceasei_fiber_switch(w->base_fiber);
         ceasei_switch(save, w->base_sp);
+        return;
     }
-}
-
-/* The first thing on a stack that was switched to. */
-static inline void arrive(struct ceasei_worker *w, void *fake)
-{
-    ceasei_fiber_arrive(fake, NULL, NULL);
-#if defined(CEASEI_TSAN)
-    if (w->dead_fiber) {
-        ceasei_fiber_destroy(w->dead_fiber);
-        w->dead_fiber = NULL;
+    if (next->state == CEASEI_TASK_NEW) {
+        begin_there(w, next);
+    } else {
+        ceasei_trace(CEASEI_TRACE_RUN, next, NULL);
     }
-#else
-    (void)w;
-#endif
+    ceasei_switch_to_task(w, next, save, fake);
 }
 
 void ceasei_sched_run(struct ceasei_worker *w, struct ceasei_task *task)
 {
     switch_to(w, task, &w->base_sp, &w->base_fake);
-    arrive(w, w->base_fake);
+    ceasei_arrive(w, w->base_fake);
 }
 
-static inline void block(struct ceasei_task *self)
+void ceasei_sched_block(struct ceasei_task *self)
 {
-    struct ceasei_worker *w = self->worker;
+    struct ceasei_worker *w = ceasei_worker_self;
     int saved_errno = *w->errno_at;
     self->wait_since_ms = w->now_ms;
     struct ceasei_task *next = ceasei_queue_next(w);
     if (next != self) {
         uint64_t modes = ceasei_modes_leave();
         ceasei_trace(CEASEI_TRACE_PARK, self, NULL);
+        w->left_for = __builtin_return_address(0);
         switch_to(w, next, &self->sp, &self->fake);
-        arrive(w, self->fake);
-        ceasei_trace(CEASEI_TRACE_RUN, self, NULL);
+        ceasei_arrive(w, self->fake);
         ceasei_modes_arrive(modes);
     }
     w->budget = CEASEI_BUDGET;
     self->wait = CEASEI_WAIT_PARKED; /* unless the next wait says what it is for */
     *w->errno_at = saved_errno;
-}
-
-void ceasei_sched_block(struct ceasei_task *self)
-{
-    block(self);
 }
 
 void ceasei_spend(void)
@@ -152,7 +122,7 @@ void ceasei_spend(void)
     struct ceasei_task *self = w->current;
     if (self && !cease_callback_place()) {
         ceasei_ready_push(w, self);
-        block(self);
+        ceasei_sched_block(self);
     } else if (CEASE_UNLIKELY(self && ceasei_rt_debug)) {
         /* Without CEASE_DEBUG it would have switched: a scope of cease/nopark.h is not known there. */
         cease_park_forbidden("a call at the end of the task's turn");
@@ -161,7 +131,8 @@ void ceasei_spend(void)
 
 CEASE_PUBLIC void cease_yield(void)
 {
-    struct ceasei_task *self = ceasei_worker_task();
+    struct ceasei_worker *w = ceasei_worker_self;
+    struct ceasei_task *self = w ? w->current : NULL;
     if (CEASE_UNLIKELY(!self)) {
         if (cease_callback_place()) {
             cease_park_forbidden("cease_yield");
@@ -173,8 +144,8 @@ CEASE_PUBLIC void cease_yield(void)
     if (CEASE_UNLIKELY(ceasei_rt_debug) && cease_callback_place()) {
         cease_park_forbidden("cease_yield"); /* without: at the worker's next look around */
     }
-    ceasei_ready_push(self->worker, self);
-    block(self);
+    ceasei_ready_push(w, self);
+    ceasei_block(w, self);
 }
 
 /* The current task, from its first instruction to where its stack may be another's. */
@@ -208,7 +179,7 @@ void ceasei_sched_main(void)
 {
     struct ceasei_worker *w = ceasei_worker_self;
     struct ceasei_task *self = w->current, *next;
-    arrive(w, NULL);
+    ceasei_arrive(w, NULL);
     for (;;) {
         run(w, self);
         next = ceasei_sched_next(w);

@@ -31,11 +31,21 @@ void *ceasei_switch_prepare(void *bottom, void *top, void (*entry)(void));
  * `to` was saved. Returns when somebody switches to what is in *save. */
 void ceasei_switch(void **save, void *to);
 
+static inline int ceasei_jump_back(void)
+{
+    return 0;
+}
+
 #define CEASEI_MODES_DEFAULT 0
 
 static inline void ceasei_modes_set(uint64_t modes)
 {
     (void)modes;
+}
+
+static inline bool ceasei_modes_are_default(void)
+{
+    return true;
 }
 
 static inline uint64_t ceasei_modes_leave(void)

@@ -21,4 +21,19 @@ ceasei_switch_start:
     .cfi_endproc
     .size ceasei_switch_start, .-ceasei_switch_start
 
+/* Returns 0, by a jump. */
+    .globl ceasei_jump_back
+    .hidden ceasei_jump_back
+    .type ceasei_jump_back, @function
+    .p2align 4
+ceasei_jump_back:
+    .cfi_startproc
+    xorl %eax, %eax
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register rip, rcx
+    jmpq *%rcx
+    .cfi_endproc
+    .size ceasei_jump_back, .-ceasei_jump_back
+
     .section .note.GNU-stack, "", @progbits

@@ -54,6 +54,10 @@ static inline __attribute__((always_inline)) void ceasei_switch(void **save, voi
                        "memory" CEASEI_SWITCH_CLOBBERS_512);
 }
 
+/* `return ceasei_jump_back()` is `return 0`, but by a jump: see leave.h. Const and without an argument: else
+ * compilers think that it looks at the frame that is left, and call it. */
+int ceasei_jump_back(void) __attribute__((const));
+
 /* ---- modes ---------------------------------------------------------------------------------- */
 
 /* x87 word << 32 | mxcsr, as a process starts: all exceptions masked, to nearest, 64-bit x87. */
@@ -74,22 +78,26 @@ static inline bool ceasei_modes_show(void)
     __m128 a = _mm_castsi128_ps(_mm_set_epi32(0, (int)0xbf800000, 0x3f800000, 0x00011111));
     __m128 b = _mm_castsi128_ps(_mm_set_epi32(0, (int)0xb3c00000, 0x33c00000, 0x00022222));
     __m128i sum = _mm_set_epi32(0, (int)0xbf800001, 0x3f800001, 0x00033333);
-    __asm__ volatile("addps %1, %0" : "+x"(a) : "x"(b)); /* not by the compiler, not earlier */
+    __asm__ volatile("addps %1, %0" : "+x"(a) : "xm"(b)); /* not by the compiler, not earlier */
     return _mm_movemask_epi8(_mm_cmpeq_epi32(_mm_castps_si128(a), sum)) == 0xffff;
 }
 
 /* The slow half of ceasei_modes_leave(). */
 uint64_t ceasei_modes_take(void);
 
-/* Before a stack is left: 0, or the modes that ceasei_modes_arrive() sets again afterwards. The thread
- * has the default modes then. The word is looked at first: with an exception unmasked, the addition
- * might raise it. */
-static inline uint64_t ceasei_modes_leave(void)
+/* The word is looked at first: with an exception unmasked, the addition might raise it. */
+static inline bool ceasei_modes_are_default(void)
 {
     uint16_t word;
     __asm__ volatile("fnstcw %0" : "=m"(word));
-    bool is_default = word == (uint16_t)(CEASEI_MODES_DEFAULT >> 32) && ceasei_modes_show();
-    return CEASE_LIKELY(is_default) ? 0 : ceasei_modes_take();
+    return word == (uint16_t)(CEASEI_MODES_DEFAULT >> 32) && ceasei_modes_show();
+}
+
+/* Before a stack is left: 0, or the modes that ceasei_modes_arrive() sets again afterwards. The thread
+ * has the default modes then. */
+static inline uint64_t ceasei_modes_leave(void)
+{
+    return CEASE_LIKELY(ceasei_modes_are_default()) ? 0 : ceasei_modes_take();
 }
 
 /* Gives the thread the modes that a new stack begins with. */

@@ -97,23 +97,24 @@ static inline void ceasei_waiter_ctx_done(void *arg)
     }
 }
 
-/* Parks until w has been claimed by a peer or by the end of ctx, and says by whom. */
-static inline uint32_t ceasei_waiter_wait(struct ceasei_waiter *w, cease_ctx *ctx)
+/* Parks, by `park`, until w has been claimed by a peer or by the end of ctx, and says by whom. */
+static inline __attribute__((always_inline)) uint32_t ceasei_waiter_wait_by(
+    struct ceasei_waiter *w, cease_ctx *ctx, void (*park)(cease_parker *))
 {
-    if (w->sole) {
-        ceasei_park_born(&w->parker); /* nothing to be taken off */
-        return ceasei_load(&w->claim, RELAXED);
+    bool watches = !w->sole && !ceasei_never_ends(ctx);
+    if (watches) {
+        cease_watch_add(&w->watch, ctx, ceasei_waiter_ctx_done, w); /* done already: it has run */
     }
-    if (ceasei_never_ends(ctx)) {
-        ceasei_park_born(&w->parker);
-        return ceasei_load(&w->claim, ACQUIRE);
-    }
-    cease_watch_add(&w->watch, ctx, ceasei_waiter_ctx_done, w); /* done already: it has run */
-    ceasei_park_born(&w->parker);
-    if (cease_watch_remove(&w->watch) == CEASE_WATCH_RUNNING) {
+    park(&w->parker);
+    if (watches && cease_watch_remove(&w->watch) == CEASE_WATCH_RUNNING) {
         cease_watch_remove_sync(&w->watch);
     }
     return ceasei_load(&w->claim, ACQUIRE);
+}
+
+static inline uint32_t ceasei_waiter_wait(struct ceasei_waiter *w, cease_ctx *ctx)
+{
+    return ceasei_waiter_wait_by(w, ctx, ceasei_park_born);
 }
 
 /* The error of a context on entry to a call. A NULL context is the caller's bug. */

@@ -61,10 +61,12 @@ struct ceasei_worker {
     uint32_t budget;    /* of the current task: operations left until it must let others run */
     uint32_t rounds;    /* of maintenance since the last poll */
     uint32_t random;    /* select.c: state of a generator; 0: not begun */
+    bool may_have_new;  /* false: ring and overflow are empty */
     uint32_t index;     /* set at birth; its timer shard is index + 1 */
     uint32_t number;    /* index + 1 */
     uintptr_t *entered; /* set at birth: see bias.h */
     void *base_sp;      /* the thread's own stack, while a task runs */
+    void *left_for; /* where the wait that was switched from last would return to: see leave.h */
     struct ceasei_stack_cache
         stacks; /* at least as many as pending ones here have none: pending.h */
     struct ceasei_pending_cache pendings;
@@ -167,6 +169,7 @@ static inline bool ceasei_ring_push(struct ceasei_worker *w, struct ceasei_pendi
     ceasei_store(&w->ring[tail % CEASEI_RING_SIZE], p, RELAXED);
     w->ring_order[tail % CEASEI_RING_SIZE] = p->order;
     ceasei_store(&w->tail, tail + 1, RELEASE);
+    w->may_have_new = true; /* also for what goes to overflow, as that is when the ring is full */
     return true;
 }
 
