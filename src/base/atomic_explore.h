@@ -87,6 +87,7 @@ enum explore_bug {
     BUG_STALE,
     BUG_EXTRA,
     BUG_FLIGHT,
+    BUG_GUARD,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

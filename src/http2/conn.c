@@ -12,10 +12,6 @@
  * Waiting. A call has a slot for one reader and one for one writer. The session's events empty the slot
  * and wake who stood in it; the end of a context wakes it too, whichever claims first.
  *
- * The guard. `stop` of a call belongs to whoever takes it out by a swap. The call's user does so when he
- * wants to hear no more, without the lock; who cancels does so under it, and holds the lock until he has a
- * reference of his own. A user who finds it taken therefore takes the lock once, and then may let go of his.
- *
  * The end. A stream that is over before its time cancels its call's context with the HTTP/2 code as the
  * cause's code (positive, so that no cease_error is like it). A connection that is lost ends all of them
  * with CEASE_EPEERGONE.
@@ -110,7 +106,7 @@ static void stream_is_closed(struct ceasei_h2_conn *c, struct ceasei_h2_call *ca
     notify(&call->reader);
     notify(&call->writer);
     bool early = call->s->by_peer || call->s->session->dead || !call->s->out_ended;
-    if (early && !call->listed && ceasei_load(&call->stop, RELAXED)) {
+    if (early && !call->listed && ceasei_h2_guard_is_set(&call->guard)) {
         call->listed = true;
         call->next = c->ended;
         c->ended = call;
@@ -261,13 +257,12 @@ static void cancel_ended(struct ceasei_h2_conn *c)
     while (c->ended) {
         struct ceasei_h2_call *call = c->ended;
         struct ceasei_h2_stream *s = call->s;
-        cease_canceler *stop = ceasei_swap(&call->stop, NULL, RELAXED); /* the lock orders it */
+        cease_canceler *stop = ceasei_h2_guard_take(&call->guard);
         c->ended = call->next;
         call->listed = false;
         if (!stop) {
             continue; /* unguarded meanwhile */
         }
-        cease_canceler_ref(stop);
         s->refs++;
         pthread_mutex_unlock(&c->lock);
         cancel_call(s, stop);
@@ -481,7 +476,7 @@ void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop)
 {
     struct ceasei_h2_conn *c = call->conn;
     ceasei_h2_conn_lock(c);
-    ceasei_store(&call->stop, stop, RELAXED);
+    ceasei_h2_guard_set(&call->guard, stop);
     if (call->s->closed) {
         stream_is_closed(c, call);
     }
@@ -490,8 +485,7 @@ void ceasei_h2_call_guard(struct ceasei_h2_call *call, cease_canceler *stop)
 
 void ceasei_h2_call_unguard(struct ceasei_h2_call *call)
 {
-    if (!ceasei_swap(&call->stop, NULL,
-                     RELAXED)) { /* whoever has it gets its reference under the lock */
+    if (!ceasei_h2_guard_drop(&call->guard)) {
         pthread_mutex_lock(&call->conn->lock);
         pthread_mutex_unlock(&call->conn->lock);
     }

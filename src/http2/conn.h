@@ -13,6 +13,7 @@
 #ifndef CEASE_HTTP2_CONN_H
 #define CEASE_HTTP2_CONN_H
 
+#include "http2/guard.h"
 #include "http2/session.h"
 
 #include <cease/cease.h>
@@ -42,7 +43,7 @@ struct ceasei_h2_call {
     struct ceasei_h2_conn *conn;
     struct ceasei_h2_stream *s;             /* a reference */
     struct ceasei_h2_wait *reader, *writer; /* under lock: who waits for input, for output */
-    cease_canceler *stop;                   /* atomic: ended early when the stream is; see conn.c */
+    struct ceasei_h2_guard guard;           /* cancels who is ended early when the stream is */
     struct ceasei_h2_call *next;            /* under lock: of `fresh` or `ended` */
     bool listed;                            /* under lock: it is on `ended` */
     bool past;                              /* under lock: counted in the connection's `past` */
