@@ -112,7 +112,10 @@ typedef struct cease_http_multiplex {
     bool (*header_at)(void *exchange, size_t index, const char **ret_name, const char **ret_value);
     cease_error (*read)(cease_ctx *ctx, void *exchange, void *buf, size_t size, size_t *ret_count);
     void (*give_up)(void *exchange); /* any task: resets it, which wakes who waits */
-    void (*end)(void *exchange);     /* frees it; resets it when it is not complete */
+    /* Its caller's time is over before an answer has begun. A connection on which nothing has come for long, though
+     * something was asked, then takes no more: it may have been lost without a word. */
+    void (*timed_out)(void *exchange);
+    void (*end)(void *exchange); /* frees it; resets it when it is not complete */
 } cease_http_multiplex;
 
 /* redirect_max for a client that follows none. */

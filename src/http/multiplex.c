@@ -203,6 +203,9 @@ cease_error ceasei_answer_exchange(cease_ctx *ctx, struct cease_http_answer *a,
         a->begun = true;
         e = take_head(a, status, strcmp(c->method, "HEAD") == 0);
     }
+    if (e == CEASE_EDEADLINE && a->exchange) {
+        m->timed_out(a->exchange);
+    }
     *ret_sent = a->exchange && e != CEASE_EAGAIN && e != CEASE_ECLOSED;
     return e == CEASE_OK ? e : meaning(ctx, a, e);
 }

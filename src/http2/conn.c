@@ -328,6 +328,8 @@ void ceasei_h2_conn_trim(struct ceasei_h2_conn *c)
 cease_error ceasei_h2_conn_take(struct ceasei_h2_conn *c, const void *data, size_t size)
 {
     ceasei_h2_conn_lock(c);
+    c->asked = (cease_time){0};
+    c->mute = false;
     bool more = ceasei_h2_feed(&c->ses, cease_now(), data, size);
     fill(c); /* a GOAWAY that ends everything counts once it is out */
     more = more && ceasei_h2_wants_read(&c->ses);
@@ -424,6 +426,7 @@ cease_error ceasei_h2_call_open(struct ceasei_h2_conn *c, struct ceasei_h2_call 
         call->s->user = call;
         call->s->refs++;
         c->calls++;
+        c->asked = c->asked.ns != 0 ? c->asked : cease_now();
         e = CEASE_OK;
     } else if (!c->ses.over && !c->ses.peer_going) {
         e = CEASE_ENOMEM;

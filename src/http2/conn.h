@@ -77,7 +77,9 @@ struct ceasei_h2_conn {
     uint32_t calls;                /* under lock: not yet closed by their users */
     uint32_t past;                 /* under lock: of them, those whose stream has ended in order */
     cease_time idle_since;         /* under lock: valid while calls is 0 */
-    bool draining; /* under lock: quit is cancelled when there is nothing left to do */
+    cease_time asked; /* under lock: client: the first request since anything has come; 0: none */
+    bool mute;        /* under lock: client: so much time has passed since that it may be dead */
+    bool draining;    /* under lock: quit is cancelled when there is nothing left to do */
 
     /* set at birth */
     const struct ceasei_h2_io *io;

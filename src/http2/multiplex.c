@@ -6,6 +6,8 @@
 #include "http2/client.h"
 #include "http2/server.h"
 
+enum { MUTE_MS = 1000 };
+
 /* Fields, the deadline among them, are made by who begins an exchange. */
 static const cease_http2_opts plain = {.size = sizeof plain, .no_trace = true, .no_baggage = true};
 
@@ -30,7 +32,7 @@ static uint32_t limit_of(void *connection)
 {
     struct ceasei_h2_conn *c = &((cease_http2_client *)connection)->conn;
     pthread_mutex_lock(&c->lock);
-    uint32_t limit = c->ses.over || c->ses.peer_going ? 0 : c->ses.peer_max;
+    uint32_t limit = c->ses.over || c->ses.peer_going || c->mute ? 0 : c->ses.peer_max;
     pthread_mutex_unlock(&c->lock);
     return limit;
 }
@@ -85,6 +87,16 @@ static void give_up(void *exchange)
     ceasei_h2_stream_give_up(exchange);
 }
 
+/* A server that is there but slow cannot be told from one that is not; a connection costs less than more calls that come to
+ * nothing. */
+static void timed_out(void *exchange)
+{
+    struct ceasei_h2_conn *c = ((cease_http2_stream *)exchange)->call.conn;
+    pthread_mutex_lock(&c->lock);
+    c->mute = c->mute || (c->asked.ns != 0 && cease_until(c->asked).ns <= -cease_ms(MUTE_MS).ns);
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void end(void *exchange)
 {
     cease_http2_stream_close(exchange);
@@ -103,6 +115,7 @@ const cease_http_multiplex *cease_http2(void)
                                                .header_at = header_at,
                                                .read = read_piece,
                                                .give_up = give_up,
+                                               .timed_out = timed_out,
                                                .end = end};
     return &table;
 }

@@ -822,6 +822,39 @@ TEST(reset_byTheServer_isNotTriedAgain)
     stage_end(&s);
 }
 
+TEST(connection_thatSaysNothingAnyMore_getsNoMoreCalls)
+{
+    struct stage s;
+    struct call_task t;
+    cease_canceler *stop;
+    stage_begin(&s);
+    call_begin(&t, &s, "GET");
+    stage_accept(&s);
+    peer_wait(&s.p, WIRE_HEADERS, 1);
+    answer(&s, 1, "ok");
+    CHECK_EQ(call_end(&t), 200);
+    cease_ctx *ctx = cease_with_timeout(root(), cease_ms(10), &stop);
+    CHECK_EQ(get(ctx, s.c, s.url, "/"), CEASE_EDEADLINE); /* too short to say anything of it */
+    cease_end(stop);
+    CHECK_EQ(counts_of(s.c).idle, 1);
+    ctx = cease_with_timeout(root(), cease_ms(1100), &stop);
+    CHECK_EQ(get(ctx, s.c, s.url, "/"), CEASE_EDEADLINE);
+    cease_end(stop);
+    CHECK_EQ(counts_of(s.c).idle, 0);
+    call_begin(&t, &s, "GET");
+    struct peer dead = s.p;
+    s.p = (struct peer){0};
+    stage_accept(&s);
+    peer_wait(&s.p, WIRE_HEADERS, 1);
+    answer(&s, 1, "ok");
+    CHECK_EQ(call_end(&t), 200);
+    CHECK_EQ(counts_of(s.c).dials_total, 2);
+    stage_drop(&s);
+    s.p = dead;
+    stage_drop(&s);
+    stage_end(&s);
+}
+
 TEST(idle_theServerCloses_isForgottenAtOnce)
 {
     struct stage s;
