@@ -441,8 +441,9 @@ static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
         if (word & WORD_LAZY)
             end_if_passed(node, at);
     }
-    /* not taken: a root in a forked child, in line in one of the two */
-    bool cut_off = ceasei_is_older(&node->ctx) && node->ctx.kind != KIND_ROOT; /* perhaps */
+    /* In a forked child, and also when that has adopted the node by now: adopting does not finish a walk.
+     * not taken: a root in a forked child, in line in one of the two */
+    bool cut_off = ceasei_generation > 0 && node->ctx.kind != KIND_ROOT; /* perhaps */
     if (!claim(node)) {
         (void)ceasei_settled_word(node);
         /* not taken: a text, in line in cease_cancel() */
