@@ -17,13 +17,14 @@
  *  4. It takes its nodes out of the queues that did not serve it, and its watches off.
  *
  * When all channels are the calling worker's own (bias.h), all of them are held at once, in no order, by
- * going inside once for steps 1 and 2, and once for step 4. Otherwise step 2 takes their locks proper.
+ * going inside once for steps 1 and 2, and once for step 4: select_own(). Otherwise step 2 takes their locks
+ * proper.
  *
  * Invariant: from the first lock of step 2 to the end of step 4 cases are not reordered; node i
  * belongs to case i and claims as CEASEI_BY_PEER + i.
  */
 #include "runtime/chan.h"
-#include "runtime/queue.h"
+#include "runtime/leave.h"
 #include "runtime/task.h"
 #include "runtime/virtual.h"
 
@@ -47,8 +48,6 @@ struct select {
     size_t default_index;            /* count: none */
     uint8_t order[CEASE_SELECT_MAX]; /* a permutation of the cases */
     struct slot *slots;
-    bool were_mine;     /* all channels were held at once in step 1 */
-    uintptr_t *entered; /* and are still, for step 2; else NULL */
     struct ceasei_waiter waiter;
 };
 
@@ -104,10 +103,9 @@ static void shuffle(struct select *s)
     }
 }
 
-/* Tries case i now; its channel is locked. */
-static bool try_locked(struct select *s, size_t i, cease_parker **ret_wake)
+/* Tries a case now; its channel is locked. */
+static bool try_locked(cease_case *c, cease_parker **ret_wake)
 {
-    cease_case *c = &s->cases[i];
     if (CEASE_LIKELY(ceasei_chan_is_blocked(c->ch, c->kind == CEASE_CASE_SEND))) {
         return false;
     }
@@ -130,57 +128,9 @@ static bool try_ended(cease_case *c)
     return e != CEASE_OK;
 }
 
-/* Holds all channels if they are this worker's; else NULL, and none is held. */
-static uintptr_t *enter_all(const struct select *s)
-{
-    const struct ceasei_worker *w = ceasei_worker_self;
-    if (!w) {
-        return NULL;
-    }
-    uintptr_t *entered = ceasei_bias_enter(w, CEASEI_ENTERED_MANY);
-    for (size_t i = 0; i < s->count; i++) {
-        if (is_chan(&s->cases[i]) && !ceasei_bias_is_mine(&s->cases[i].ch->lock, w)) {
-            ceasei_bias_leave(entered);
-            return NULL;
-        }
-    }
-    return entered;
-}
-
-/* Step 1, when all channels are held. */
-static size_t try_held(struct select *s, cease_parker **ret_wake)
-{
-    for (size_t k = 0; k < s->count; k++) {
-        size_t i = s->order[k];
-        cease_case *c = &s->cases[i];
-        bool fired = is_chan(c)                    ? try_locked(s, i, ret_wake)
-                     : c->kind == CEASE_CASE_ENDED ? try_ended(c)
-                                                   : false;
-        if (fired) {
-            return i;
-        }
-    }
-    return s->count;
-}
-
 /* Step 1. The case that fired, or count. */
 static size_t try_each(struct select *s)
 {
-    uintptr_t *entered = enter_all(s);
-    if (entered) {
-        cease_parker *wake = NULL;
-        size_t fired = try_held(s, &wake);
-        s->were_mine = true;
-        if (fired == s->count && s->default_index == s->count) {
-            s->entered = entered; /* nothing parks before step 2 */
-            return fired;
-        }
-        ceasei_bias_leave(entered);
-        if (wake) {
-            ceasei_queue_wake(wake);
-        }
-        return fired;
-    }
     for (size_t k = 0; k < s->count; k++) {
         size_t i = s->order[k];
         cease_case *c = &s->cases[i];
@@ -188,7 +138,7 @@ static size_t try_each(struct select *s)
         bool fired = false;
         if (is_chan(c)) {
             uintptr_t *hold = ceasei_bias_lock(&c->ch->lock);
-            fired = try_locked(s, i, &wake);
+            fired = try_locked(c, &wake);
             ceasei_bias_unlock(&c->ch->lock, hold);
         } else if (c->kind == CEASE_CASE_ENDED) {
             fired = try_ended(c);
@@ -229,19 +179,18 @@ static bool is_first(const struct select *s, const uint8_t *sorted, size_t k)
 
 /* Under all locks: queues the waiter on every channel. Cases on one channel are queued in random order too: a
  * peer that comes takes the first. */
-static void enqueue_all(struct select *s)
+static inline void enqueue_all(struct select *s)
 {
     for (size_t k = 0; k < s->count; k++) {
         size_t i = s->order[k];
         cease_case *c = &s->cases[i];
         if (is_chan(c)) {
             bool sends = c->kind == CEASE_CASE_SEND;
-            s->slots[i].node = (struct ceasei_chan_node){
-                .waiter = &s->waiter,
-                .value = sends ? (void *)(uintptr_t)c->value : c->ret_value,
-                .claim_as = CEASEI_BY_PEER + (uint32_t)i,
-            };
-            ceasei_chan_enqueue(c->ch, &s->slots[i].node, sends);
+            struct ceasei_chan_node *n = &s->slots[i].node;
+            n->waiter = &s->waiter;
+            n->value = sends ? (void *)(uintptr_t)c->value : c->ret_value;
+            n->claim_as = CEASEI_BY_PEER + (uint32_t)i;
+            ceasei_chan_enqueue(c->ch, n, sends);
         }
     }
 }
@@ -249,11 +198,6 @@ static void enqueue_all(struct select *s)
 /* Step 2. The case that fired, or count: then the waiter is queued everywhere, if it waits. */
 static size_t try_all(struct select *s, bool waits)
 {
-    if (s->entered) {
-        enqueue_all(s);
-        ceasei_bias_leave(s->entered);
-        return s->count;
-    }
     uint8_t sorted[CEASE_SELECT_MAX];
     size_t n = sort_chans(s, sorted), fired = s->count;
     cease_parker *wake = NULL;
@@ -264,7 +208,7 @@ static size_t try_all(struct select *s, bool waits)
     }
     for (size_t k = 0; k < s->count && fired == s->count && !CEASE_SEED_BUG(BUG_SELECT); k++) {
         size_t i = s->order[k];
-        if (is_chan(&s->cases[i]) && try_locked(s, i, &wake)) {
+        if (is_chan(&s->cases[i]) && try_locked(&s->cases[i], &wake)) {
             fired = i;
         }
     }
@@ -303,31 +247,62 @@ static void watch_ended(struct select *s)
     }
 }
 
+/* Step 4 for those channels that are still the calling worker's own; whether that was all. */
+static inline bool unlink_own(struct select *s)
+{
+    const struct ceasei_worker *w = ceasei_worker_self;
+    uintptr_t *entered = ceasei_bias_enter(w, CEASEI_ENTERED_MANY);
+    bool are_own = true;
+    for (size_t i = 0; i < s->count; i++) {
+        cease_case *c = &s->cases[i];
+        if (is_chan(c) && ceasei_bias_is_mine(&c->ch->lock, w)) {
+            ceasei_chan_unlink(c->ch, &s->slots[i].node, c->kind == CEASE_CASE_SEND);
+        } else {
+            are_own = false;
+        }
+    }
+    ceasei_bias_leave(entered);
+    return are_own;
+}
+
 /* Step 4. */
 static void clean_up(struct select *s, size_t served)
 {
-    uintptr_t *entered = s->were_mine ? enter_all(s) : NULL;
-    for (size_t i = 0; entered && i < s->count; i++) {
-        cease_case *c = &s->cases[i];
-        if (is_chan(c)) {
-            ceasei_chan_unlink(c->ch, &s->slots[i].node, c->kind == CEASE_CASE_SEND);
-        }
-    }
-    if (entered) {
-        ceasei_bias_leave(entered);
-    }
     for (size_t i = 0; i < s->count; i++) {
         cease_case *c = &s->cases[i];
         if (c->kind == CEASE_CASE_ENDED) {
             cease_watch_remove_sync(&s->slots[i].watch);
-        } else if (!entered && is_chan(c) && i != served) {
+        } else if (is_chan(c) && i != served) {
             ceasei_chan_dequeue(c->ch, &s->slots[i].node, c->kind == CEASE_CASE_SEND);
         }
     }
 }
 
+/* Steps 3 and 4. `own`: in step 2 all channels were the calling worker's own. */
+static inline __attribute__((always_inline)) cease_error wait_queued(struct select *s,
+                                                                     size_t *ret_index, bool own,
+                                                                     void (*park)(cease_parker *))
+{
+    if (!own) {
+        watch_ended(s);
+    }
+    ceasei_waits(s->waiter.parker.owner, s->ctx, CEASEI_WAIT_SELECT, s->count);
+    uint32_t by = ceasei_waiter_wait_by(&s->waiter, s->ctx, park);
+    size_t fired = by == CEASEI_BY_CTX ? s->count : by - CEASEI_BY_PEER;
+    if (!own || !unlink_own(s)) {
+        clean_up(s, fired);
+    }
+    if (fired == s->count) {
+        return cease_err(s->ctx);
+    }
+    cease_case *c = &s->cases[fired];
+    c->result = is_chan(c) ? s->slots[fired].node.result : cease_err(c->ctx);
+    *ret_index = fired;
+    return CEASE_OK;
+}
+
 /* Steps 2 to 4. `slots` are for this many cases. */
-static cease_error wait_for_one(struct select *s, struct slot *slots, size_t *ret_index)
+static inline cease_error wait_for_one(struct select *s, struct slot *slots, size_t *ret_index)
 {
     s->slots = slots;
     ceasei_waiter_init_for(&s->waiter, ceasei_queue_self());
@@ -336,18 +311,7 @@ static cease_error wait_for_one(struct select *s, struct slot *slots, size_t *re
         *ret_index = fired;
         return CEASE_OK;
     }
-    watch_ended(s);
-    ceasei_waits(s->waiter.parker.owner, s->ctx, CEASEI_WAIT_SELECT, s->count);
-    uint32_t by = ceasei_waiter_wait(&s->waiter, s->ctx);
-    fired = by == CEASEI_BY_CTX ? s->count : by - CEASEI_BY_PEER;
-    clean_up(s, fired);
-    if (fired == s->count) {
-        return cease_err(s->ctx);
-    }
-    cease_case *c = &s->cases[fired];
-    c->result = is_chan(c) ? s->slots[fired].node.result : cease_err(c->ctx);
-    *ret_index = fired;
-    return CEASE_OK;
+    return wait_queued(s, ret_index, false, ceasei_park_born);
 }
 
 /* Two frames, so that a small select does not touch the pages of a big one. */
@@ -371,7 +335,7 @@ static __attribute__((noinline)) size_t take_default(struct select *s)
     for (size_t i = 0; i < s->count; i++) {
         looked_at += is_chan(&s->cases[i]) || s->cases[i].kind == CEASE_CASE_ENDED;
     }
-    if (looked_at <= 1 || s->were_mine) {
+    if (looked_at <= 1) {
         return s->default_index;
     }
     size_t fired = try_all(s, false);
@@ -404,10 +368,10 @@ static bool is_valid(struct select *s)
     return true;
 }
 
-CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t count,
-                                      size_t *ret_index)
+static __attribute__((noinline)) cease_error select_any(cease_ctx *ctx, cease_case *cases,
+                                                        size_t count, size_t *ret_index)
 {
-    cease_error e = ceasei_look(ctx, __func__);
+    cease_error e = ceasei_look(ctx, "cease_select");
     if (e) {
         return e;
     }
@@ -415,12 +379,10 @@ CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t 
     s.ctx = ctx;
     s.cases = cases;
     s.count = count;
-    s.were_mine = false;
-    s.entered = NULL;
     if (!is_valid(&s)) {
         return CEASE_EINVAL;
     }
-    if (s.default_index == count && (e = ceasei_enter(ctx, __func__))) {
+    if (s.default_index == count && (e = ceasei_enter(ctx, "cease_select"))) {
         return e; /* with a default it does not park, and lets nobody else run */
     }
     shuffle(&s);
@@ -434,4 +396,110 @@ CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t 
     cases[fired].result = fired == s.default_index ? CEASE_OK : cases[fired].result;
     *ret_index = fired;
     return CEASE_OK;
+}
+
+/* ---- few cases, all channels the calling worker's own -------------------------------------------- */
+
+/* Steps 2 to 4: none is ready. Enters with all held, by `entered`, and by jumps from the call: see leave.h. */
+static __attribute__((noinline)) cease_error wait_own(cease_ctx *ctx, cease_case *cases,
+                                                      size_t count, size_t *ret_index,
+                                                      uintptr_t *entered)
+{
+    struct select s;
+    struct slot slots[SMALL];
+    s.ctx = ctx;
+    s.cases = cases;
+    s.count = count;
+    s.slots = slots;
+    shuffle(&s);
+    ceasei_waiter_init_for(&s.waiter, ceasei_queue_self());
+    enqueue_all(&s);
+    ceasei_bias_leave(entered);
+    return ceasei_back(wait_queued(&s, ret_index, true, ceasei_park_here));
+}
+
+/* One of the cases whose bits are set, at random. */
+static size_t pick(uint32_t bits)
+{
+    if ((bits & (bits - 1)) != 0) {
+        uint32_t count = (uint32_t)__builtin_popcount(bits);
+        for (uint64_t n = (uint64_t)next_random() * count >> 32; n > 0; n--) {
+            bits &= bits - 1;
+        }
+    }
+    return (size_t)__builtin_ctz(bits);
+}
+
+/* Goes inside all channels, and gives the bits of the cases that may be ready, and which is the default. False,
+ * and not inside: it is one for select_any(). */
+static inline bool enter_own(const struct ceasei_worker *w, const cease_case *cases, size_t count,
+                             uint32_t *ret_ready, size_t *ret_default)
+{
+    uintptr_t *entered = ceasei_bias_enter(w, CEASEI_ENTERED_MANY);
+    uint32_t ready = 0;
+    *ret_default = count;
+    for (size_t i = 0; i < count; i++) {
+        const cease_case *c = &cases[i];
+        bool fits = true, may = false;
+        if (CEASE_LIKELY(is_chan(c))) {
+            fits = ceasei_bias_is_mine(&c->ch->lock, w);
+            may = fits && !ceasei_chan_is_blocked(c->ch, c->kind == CEASE_CASE_SEND);
+        } else if (c->kind == CEASE_CASE_ENDED && c->ctx) {
+            fits = ceasei_is_open(c->ctx); /* to look closer may end it, which is not for here */
+        } else if (c->kind == CEASE_CASE_DEFAULT && *ret_default == count) {
+            *ret_default = i;
+        } else {
+            fits = c->kind < CEASE_CASE_ENDED; /* it never fires */
+        }
+        if (CEASE_UNLIKELY(!fits)) {
+            ceasei_bias_leave(entered);
+            return false;
+        }
+        ready |= (uint32_t)may << i;
+    }
+    *ret_ready = ready;
+    return true;
+}
+
+static __attribute__((noinline)) cease_error select_own(cease_ctx *ctx, cease_case *cases,
+                                                        size_t count, size_t *ret_index,
+                                                        struct ceasei_worker *w)
+{
+    uint32_t ready;
+    size_t default_index;
+    if (!enter_own(w, cases, count, &ready, &default_index)) {
+        return select_any(ctx, cases, count, ret_index);
+    }
+    uintptr_t *entered = w->entered;
+    w->budget -= default_index == count; /* with a default it does not park: see select_any() */
+    while (ready) {
+        size_t i = pick(ready);
+        cease_parker *wake = NULL;
+        if (try_locked(&cases[i], &wake)) {
+            ceasei_bias_leave(entered);
+            *ret_index = i;
+            if (wake) {
+                ceasei_queue_wake(wake);
+            }
+            return CEASE_OK;
+        }
+        ready &= ~(UINT32_C(1) << i);
+    }
+    if (default_index < count) {
+        ceasei_bias_leave(entered);
+        cases[default_index].result = CEASE_OK;
+        *ret_index = default_index;
+        return CEASE_OK;
+    }
+    return wait_own(ctx, cases, count, ret_index, entered);
+}
+
+CEASE_PUBLIC cease_error cease_select(cease_ctx *ctx, cease_case *cases, size_t count,
+                                      size_t *ret_index)
+{
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w && ctx && count <= SMALL && ceasei_is_open(ctx) && w->budget > 1)) {
+        return select_own(ctx, cases, count, ret_index, w);
+    }
+    return select_any(ctx, cases, count, ret_index);
 }
