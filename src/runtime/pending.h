@@ -35,8 +35,9 @@ struct ceasei_pending {
     ceasei_task_done *done;
     void *owner;
     const cease_place *place;
-    struct ceasei_task *task; /* its stack; NULL: it gets one when it begins                 */
-    uint8_t state;            /* atomic: CEASEI_TASK_FREE or CEASEI_TASK_NEW                 */
+    struct ceasei_task *task;   /* its stack; NULL: it gets one when it begins               */
+    struct ceasei_arena *arena; /* of that stack, whose memory nobody has touched yet        */
+    uint8_t state;              /* atomic: CEASEI_TASK_FREE or CEASEI_TASK_NEW                 */
     bool borrows_ctx;
 };
 

@@ -34,6 +34,8 @@ static inline struct ceasei_task *ceasei_queue_unfold(struct ceasei_worker *w,
     if (!task) {
         bool has_stack = ceasei_stack_take_own(&w->stacks, &task);
         ceasei_assert(has_stack); /* pending.h */
+    } else {
+        task->arena = p->arena;
     }
     ceasei_fiber_root(ceasei_stack_bounds(task).bottom, ceasei_stack_whole(task));
     task->ctx = p->ctx;

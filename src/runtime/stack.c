@@ -304,7 +304,7 @@ static cease_error slot_prepare(struct ceasei_arena *a, uint32_t number)
     return err;
 }
 
-static cease_error take_cold(struct ceasei_task **ret_task)
+static cease_error take_cold(struct ceasei_task **ret_task, struct ceasei_arena **ret_arena)
 {
     uint32_t number;
     struct ceasei_arena *a;
@@ -329,7 +329,7 @@ static cease_error take_cold(struct ceasei_task **ret_task)
     }
     ceasei_add(&pool.used_count, 1, RELAXED);
     *ret_task = slot_task(a, number);
-    (*ret_task)->arena = a;
+    *ret_arena = a;
     return CEASE_OK;
 }
 
@@ -431,14 +431,15 @@ static struct ceasei_task *take_warm(size_t count, size_t *ret_count)
     return first;
 }
 
-cease_error ceasei_stack_take(struct ceasei_task **ret_task)
+cease_error ceasei_stack_take(struct ceasei_task **ret_task, struct ceasei_arena **ret_arena)
 {
     size_t n;
     struct ceasei_task *task = take_warm(1, &n);
     if (!task) {
-        return take_cold(ret_task);
+        return take_cold(ret_task, ret_arena);
     }
     *ret_task = task;
+    *ret_arena = task->arena;
     return CEASE_OK;
 }
 

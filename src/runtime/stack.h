@@ -29,8 +29,9 @@ struct ceasei_stack_bounds {
 /* Sets the size of every stack from the next one on. Only while none exists. */
 void ceasei_stack_configure(size_t size);
 
-/* A stack with its task; what is in the task is undefined but `arena`, and that it is FREE. */
-cease_error ceasei_stack_take(struct ceasei_task **ret_task);
+/* A stack with its task, and what is to be its `arena`. Nothing has been written there: who first does so, and only
+ * who needs it, waits for the system to find a page. */
+cease_error ceasei_stack_take(struct ceasei_task **ret_task, struct ceasei_arena **ret_arena);
 
 /* Some warm ones from all workers into a cache; false: there are none. */
 bool ceasei_stack_refill(struct ceasei_stack_cache *cache);

@@ -13,13 +13,14 @@
 #include <cease/hooks.h>
 
 /* A stack for one more, if there is none in the cache of w that no other task counts on. */
-static cease_error stack_take(struct ceasei_worker *w, struct ceasei_task **ret_task)
+static cease_error stack_take(struct ceasei_worker *w, struct ceasei_task **ret_task,
+                              struct ceasei_arena **ret_arena)
 {
     if (w && ceasei_stack_refill(&w->stacks)) {
         *ret_task = NULL;
         return CEASE_OK;
     }
-    return ceasei_stack_take(ret_task);
+    return ceasei_stack_take(ret_task, ret_arena);
 }
 
 /* A task in no queue yet. */
@@ -27,8 +28,9 @@ static inline cease_error pending_new(const struct ceasei_task_start *start,
                                       struct ceasei_worker *w, struct ceasei_pending **ret_pending)
 {
     struct ceasei_task *task = NULL;
+    struct ceasei_arena *arena = NULL;
     if (!w || CEASE_UNLIKELY(w->stacks.count <= ceasei_queue_new_count(w))) {
-        cease_error err = stack_take(w, &task);
+        cease_error err = stack_take(w, &task, &arena);
         if (CEASE_UNLIKELY(err != CEASE_OK)) {
             return err;
         }
@@ -36,6 +38,7 @@ static inline cease_error pending_new(const struct ceasei_task_start *start,
     struct ceasei_pending *p = ceasei_pending_new(w ? &w->pendings : NULL);
     if (CEASE_UNLIKELY(!p)) {
         if (task) {
+            task->arena = arena;
             ceasei_stack_give_all(task);
         }
         return CEASE_ENOMEM;
@@ -47,6 +50,7 @@ static inline cease_error pending_new(const struct ceasei_task_start *start,
     p->done = start->done;
     p->owner = start->owner;
     p->task = task;
+    p->arena = arena;
     p->borrows_ctx = start->borrows_ctx;
     ceasei_store(&p->state, CEASEI_TASK_NEW, RELEASE);
     *ret_pending = p;

@@ -181,7 +181,9 @@ static uint32_t stacks_for(struct ceasei_worker *w, uint32_t wanted)
 {
     uint32_t taken = ceasei_queue_new_count(w);
     struct ceasei_task *task;
-    while (w->stacks.count < taken + wanted && ceasei_stack_take(&task) == CEASE_OK) {
+    struct ceasei_arena *arena;
+    while (w->stacks.count < taken + wanted && ceasei_stack_take(&task, &arena) == CEASE_OK) {
+        task->arena = arena;
         ceasei_stack_give(&w->stacks, task);
     }
     if (CEASE_UNLIKELY(w->stacks.count <= taken)) {

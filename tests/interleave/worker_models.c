@@ -130,8 +130,9 @@ void ceasei_sched_run(struct ceasei_worker *w, struct ceasei_task *task)
             ceasei_worker_ring(workers[i]);
 }
 
-cease_error ceasei_stack_take(struct ceasei_task **ret_task)
+cease_error ceasei_stack_take(struct ceasei_task **ret_task, struct ceasei_arena **ret_arena)
 {
+    *ret_arena = NULL;
     uint32_t number = ceasei_add(&taken, 1, RELAXED);
     EXPLORE_CHECK(number < STACKS);
     *ret_task = &tasks[number];
