@@ -29,8 +29,9 @@ void ceasei_queue_drain_inbox(struct ceasei_worker *w)
 
 void ceasei_queue_refill_ring(struct ceasei_worker *w)
 {
-    while (w->overflow.first && ceasei_ring_push(w, w->overflow.first)) {
-        (void)ceasei_pending_pop(&w->overflow);
+    /* Out of the one before it is in the other, where it may be taken, begin and be gone at once. */
+    while (w->overflow.first && ceasei_ring_has_room(w)) {
+        (void)ceasei_ring_push(w, ceasei_pending_pop(&w->overflow));
     }
 }
 

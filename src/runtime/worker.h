@@ -34,7 +34,11 @@
 
 enum {
     CEASEI_WORKERS_MAX = 64, /* one bit each in runtime.idle, one timer shard each */
+#ifdef CEASE_INTERLEAVE
+    CEASEI_RING_SIZE = 2, /* so that three tasks do not fit */
+#else
     CEASEI_RING_SIZE = 256,
+#endif
     CEASEI_SWITCHES = 64,      /* switches until the worker looks at timers and at its epoll, */
     CEASEI_SWITCHES_MAX = 256, /* and when they are quick ones */
     CEASEI_BUDGET = 256,
@@ -158,12 +162,17 @@ static inline uint32_t ceasei_ring_count(const struct ceasei_worker *w)
     return ceasei_load(&w->tail, ACQUIRE) - head;
 }
 
+/* The owner's. ACQUIRE pairs with the takers' compare-and-swap: they have read the slot that is written next. */
+static inline bool ceasei_ring_has_room(const struct ceasei_worker *w)
+{
+    return w->tail - ceasei_load(&w->head, ACQUIRE) < CEASEI_RING_SIZE;
+}
+
 /* The owner's: false when the ring is full. */
 static inline bool ceasei_ring_push(struct ceasei_worker *w, struct ceasei_pending *p)
 {
     uint32_t tail = w->tail;
-    /* ACQUIRE pairs with the takers' compare-and-swap: they have read the slot that is written now. */
-    if (tail - ceasei_load(&w->head, ACQUIRE) >= CEASEI_RING_SIZE) {
+    if (!ceasei_ring_has_room(w)) {
         return false;
     }
     ceasei_store(&w->ring[tail % CEASEI_RING_SIZE], p, RELAXED);
