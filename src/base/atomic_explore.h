@@ -88,6 +88,9 @@ enum explore_bug {
     BUG_EXTRA,
     BUG_FLIGHT,
     BUG_GUARD,
+    BUG_BLOCK_WAIT,
+    BUG_BLOCK_TAKE,
+    BUG_BLOCK_LEAVE,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

@@ -100,7 +100,12 @@ static struct {
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .gone = PTHREAD_COND_INITIALIZER};
 
 static uint32_t left; /* atomic: jobs in LEFT */
+#ifdef CEASE_INTERLEAVE
+bool *explore_pool_thread(void); /* one thread plays all of a model's */
+#define is_pool_thread (*explore_pool_thread())
+#else
 static __thread bool is_pool_thread;
+#endif
 
 static bool advance(struct job *job, uint32_t from, uint32_t to)
 {
@@ -133,7 +138,8 @@ static void on_ctx_done_leave(void *arg)
         cease_wake(&c->parker);
         return;
     }
-    if (ceasei_add(&left, 1, RELAXED) < pool.threads_max / 2 && advance(c->job, RUNNING, LEFT)) {
+    if (ceasei_add(&left, 1, RELAXED) < pool.threads_max / 2 &&
+        (advance(c->job, RUNNING, LEFT) || CEASE_SEED_BUG(BUG_BLOCK_LEAVE))) {
         c->outcome = LEFT;
         cease_wake(&c->parker);
     } else {
@@ -156,7 +162,7 @@ static bool run(struct job *job, cease_parker *runner)
         ceasei_sub(&left, 1, RELAXED);
         return false;
     }
-    if (advance(job, INTERRUPTING, FINISHING)) {
+    if (advance(job, INTERRUPTING, FINISHING) && !CEASE_SEED_BUG(BUG_BLOCK_WAIT)) {
         cease_park(runner);
     }
     /* Or the interrupt has ended between the two tries: INTERRUPTED. */
@@ -201,7 +207,7 @@ static struct job *job_take(cease_parker *runner)
     while ((job = pool.first)) {
         job_unlink(job);
         job->runner = runner;
-        if (advance(job, QUEUED, RUNNING)) {
+        if (advance(job, QUEUED, RUNNING) || CEASE_SEED_BUG(BUG_BLOCK_TAKE)) {
             return job;
         }
     }
