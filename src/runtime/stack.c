@@ -17,7 +17,8 @@
  * same lines of the first-level cache.
  *
  * The guard. MADV_GUARD_INSTALL (Linux 6.13) puts markers into the page table and leaves the
- * mapping whole. Where the kernel has none, mprotect splits the mapping twice per guard, and a
+ * mapping whole. While many stacks are in use the guards of several that come next are made in one call, by
+ * process_madvise; a slot with a guard and no task is cold like any other. Where the kernel has none, mprotect splits the mapping twice per guard, and a
  * process has only vm.max_map_count pieces: we take guards for a quarter of that number, then
  * refuse with CEASE_EAGAIN.
  *
@@ -37,19 +38,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+enum { PIDFD_SELF_PROCESS = -10001 }; /* this process, without a descriptor (Linux 6.14) */
 
 enum {
     ARENA_SIZE_MAX = 64 << 20,
     ARENA_SLOTS_FIRST = 16, /* then twice as many each time, up to the size */
     GUARD_SIZE_MAX = 64 << 10,
     SHARED_WARM_MAX = 256,
-    REFILL = 16,    /* stacks from the shared list to a cache at a time */
-    TRIM_MAX = 256, /* stacks made cold at a time */
+    REFILL = 16,      /* stacks from the shared list to a cache at a time */
+    TRIM_MAX = 256,   /* stacks made cold at a time */
+    GUARDS_MAX = 32,  /* guards made at a time, */
+    GUARDS_PART = 16, /* but not more than one for so many stacks that are in use */
     COLOURS = 4,
     COLOUR_SIZE = 512,
 };
@@ -76,6 +85,7 @@ static struct {
     size_t warm_count;              /* under lock for writing, atomic: read anywhere */
     size_t used_count;              /* atomic: slots that are not cold */
     uint32_t use_mprotect;          /* atomic: the kernel has no MADV_GUARD_INSTALL */
+    uint32_t has_no_batch;          /* atomic: nor a call for several */
     uint32_t is_tried;              /* atomic: its MADV_GUARD_INSTALL does what it should */
     size_t guards, guards_max;      /* atomic: made by mprotect; 0: not asked for yet */
 } pool = {.size = 256 << 10, .guard = GUARD_SIZE_MAX};
@@ -138,6 +148,19 @@ static cease_error guard_install(char *slot)
         ceasei_store(&pool.use_mprotect, 1, RELAXED);
     }
     return guard_by_mprotect(slot);
+}
+
+/* Guards for several slots in one call, after a first one has been tried out; how many of them, from the first, have
+ * one now. Installing a guard where there is one does nothing. */
+static size_t guards_install(char *const slots[], size_t count)
+{
+    struct iovec guards[GUARDS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        guards[i] = (struct iovec){slots[i], pool.guard};
+    }
+    long done =
+        syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, guards, count, MADV_GUARD_INSTALL, 0);
+    return done > 0 ? (size_t)done / pool.guard : 0;
 }
 
 /* ---- arenas --------------------------------------------------------------------------------- */
@@ -289,9 +312,36 @@ static struct ceasei_arena *slot_take_cold(uint32_t *ret_number)
     return a;
 }
 
+/* Many stacks are in use, so more will be: the guards of some slots that come after `number`, and have never been
+ * used, in the same call. They may be taken, and prepared, by others meanwhile. False: nothing is done. */
+static bool prepare_several(struct ceasei_arena *a, uint32_t number)
+{
+    size_t wanted = ceasei_load(&pool.used_count, RELAXED) / GUARDS_PART, count = 0;
+    wanted = wanted < GUARDS_MAX ? wanted : GUARDS_MAX;
+    if (wanted < 2 || !ceasei_load(&pool.is_tried, RELAXED) || ceasei_fiber_in_valgrind() ||
+        ceasei_load(&pool.has_no_batch, RELAXED)) {
+        return false;
+    }
+    char *slots[GUARDS_MAX];
+    while (count < wanted && number + count < a->slots &&
+           ceasei_load(&a->marks[number + count], RELAXED) == 0) {
+        slots[count] = a->base + (number + count) * pool.size;
+        count++;
+    }
+    size_t done = guards_install(slots, count);
+    if (done == 0) {
+        ceasei_store(&pool.has_no_batch, 1, RELAXED);
+    }
+    for (size_t i = 0; i < done; i++) {
+        ceasei_store(&a->marks[number + i], 1,
+                     RELEASE); /* a walk looks into the slot from now on */
+    }
+    return done > 0;
+}
+
 static cease_error slot_prepare(struct ceasei_arena *a, uint32_t number)
 {
-    if (a->marks[number]) {
+    if (ceasei_load(&a->marks[number], RELAXED) || prepare_several(a, number)) {
         return CEASE_OK;
     }
     char *slot = a->base + number * pool.size;

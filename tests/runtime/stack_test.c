@@ -8,13 +8,18 @@
 #include <alloca.h>
 #include <cease/cease.h>
 #include <cease/group.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* libc keeps the string for ever: that is not a leak. */
@@ -295,6 +300,64 @@ TEST(stack_memory_of_a_burst_is_given_back_by_idle_workers)
     CHECK_EVENTUALLY(atomic_load(&count) == 2 * n);
     CHECK_OK(cease_group_stop(g));
     cease_group_free(g);
+}
+
+/* ---- a crowd's guards -------------------------------------------------------------------------- */
+
+enum { CROWD = 1500, SLOT = 64 << 10 };
+
+static cease_error note_slot(cease_ctx *ctx, void *arg)
+{
+    *(uintptr_t *)arg = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(SLOT - 1);
+    return cease_wait(ctx);
+}
+
+/* Below each stack of many that are in use at a time is something that cannot even be read. */
+static void check_guards(void)
+{
+    static uintptr_t slots[CROWD];
+    set_env("CEASE_STACK", "64K");
+    cease_group *g = cease_group_new(cease_background(), &(cease_group_opts){.supervise = true});
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_OK(cease_group_go(g, note_slot, &slots[i]));
+    }
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_EVENTUALLY(__atomic_load_n(&slots[i], __ATOMIC_RELAXED) != 0);
+        const char *guard = (const char *)slots[i];
+        for (int page = 0; page < 4; page++) {
+            CHECK(access(guard + 4096 * page, F_OK) != 0 && errno == EFAULT);
+        }
+        CHECK(access(guard + SLOT / 2, F_OK) != 0 && errno != EFAULT);
+    }
+    CHECK_OK(cease_group_stop(g));
+    cease_group_free(g);
+}
+
+TEST(stack_each_of_a_crowd_has_a_guard)
+{
+    check_guards();
+}
+
+/* What a sandbox may do. */
+static bool refuse(unsigned call)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+TEST(stack_each_of_a_crowd_has_a_guard_where_they_are_made_one_by_one)
+{
+    if (!refuse(440)) { /* process_madvise */
+        SKIP("no system call can be refused here");
+    }
+    check_guards();
 }
 
 static cease_error leave_early(cease_ctx *ctx, void *arg)
