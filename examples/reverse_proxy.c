@@ -48,7 +48,7 @@ static cease_error pass_on(cease_ctx *ctx, const cease_http_call *call, cease_ht
     cease_http_response_status(res, cease_http_answer_status(a));
     for (size_t i = 0; cease_http_answer_header_at(a, i, &name, &value); i++)
         if (!is_ours(name, cease_http_answer_header(a, "Connection")))
-            cease_http_response_header(res, name, value);
+            cease_http_response_header(res, name, value); /* up to 16 KiB of them */
     while ((e = cease_http_answer_read(ctx, a, piece, sizeof piece, &n)) == CEASE_OK &&
            (e = cease_http_response_write(ctx, res, piece, n)) == CEASE_OK &&
            (e = cease_http_response_flush(ctx, res)) == CEASE_OK) /* it may be an event */

@@ -392,7 +392,7 @@ CEASE_PUBLIC cease_error cease_http_response_status(cease_http_response *res, in
  * Callers: the handler's task.
  * Owns: nothing.
  * Errors: CEASE_EINVAL (not a field name, a control character in the value, or one of the server's
- *     own), CEASE_EMSGSIZE (more than 4 KiB of header fields), CEASE_EBUSY (the head has been
+ *     own), CEASE_EMSGSIZE (more than 16 KiB of header fields), CEASE_EBUSY (the head has been
  *     sent).
  * Since: 0.1
  */

@@ -50,7 +50,7 @@
 struct ceasei_http_exchange;
 
 enum {
-    CEASEI_HTTP_FIELD_ROOM = 4 * 1024, /* header fields of a response */
+    CEASEI_HTTP_FIELD_ROOM = 16 * 1024, /* header fields of a response */
     CEASEI_HTTP_TRAILER_ROOM = 2 * 1024,
     CEASEI_HTTP_BODY_ROOM = 16 * 1024, /* a response up to this size is sent in one piece */
     CEASEI_HTTP_SKIP_MAX = 64 * 1024,  /* of a body that nobody reads */

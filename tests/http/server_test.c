@@ -581,7 +581,7 @@ static cease_error try_everything_wrong(cease_ctx *ctx, cease_http_request *req,
     CHECK_ERR(cease_http_response_header(res, "Date", "now"), CEASE_EINVAL);
     CHECK_ERR(cease_http_response_header(res, "transfer-encoding", "gzip"), CEASE_EINVAL);
     CHECK_ERR(cease_http_response_header(res, "content-length", "-1"), CEASE_EINVAL);
-    char long_value[5000];
+    char long_value[17000];
     memset(long_value, 'x', sizeof long_value - 1);
     long_value[sizeof long_value - 1] = '\0';
     CHECK_ERR(cease_http_response_header(res, "X", long_value), CEASE_EMSGSIZE);
@@ -653,6 +653,32 @@ TEST(server_response_calls_refuse_what_is_wrong)
     CHECK_HAS_NOT(text, "\r\n0\r\n"); /* cut off, not ended */
     free(text);
     close(fd);
+    rig_stop(&rig);
+}
+
+static cease_error large_fields(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                                void *arg)
+{
+    char value[4001];
+    (void)req;
+    (void)arg;
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(cease_http_response_header(res, "Set-Cookie", value));
+    }
+    return cease_http_response_write(ctx, res, "large", 5);
+}
+
+TEST(server_heads_of_16_kib_are_sent)
+{
+    rig_init(&rig, NULL);
+    CHECK_OK(cease_http_server_route(rig.server, "GET", "/", large_fields, NULL));
+    rig_start(&rig);
+    char *text = rig_ask(&rig, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    CHECK(strlen(text) > 16000);
+    CHECK_HAS(text, "\r\n\r\nlarge");
+    free(text);
     rig_stop(&rig);
 }
 
