@@ -56,7 +56,11 @@ static cease_error split(struct request *r)
         char *end = strstr(line, "\r\n");
         char *colon = strchr(line, ':');
         *end = *colon = '\0';
-        const char *value = colon + 2;
+        char *value = colon + 2; /* without the blanks around it, which HTTP/1.1 does not mind */
+        value += strspn(value, " \t");
+        for (char *last = end; last > value && (last[-1] == ' ' || last[-1] == '\t'); last--) {
+            last[-1] = '\0';
+        }
         if (strcasecmp(line, "Host") == 0) {
             r->host = r->host ? r->host : value;
         } else if (!is_left_out(line, value)) {

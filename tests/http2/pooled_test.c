@@ -374,7 +374,7 @@ TEST(serverThatChoosesOther_isSpokenToInThatOrRefused)
 
 TEST(request_says_whatItSaysInHttp1)
 {
-    static const cease_http_header fields[] = {{"X-Mine", "1"},
+    static const cease_http_header fields[] = {{"X-Mine", " 1\t "},
                                                {"Host", "virtual.example"},
                                                {"Authorization", "secret"},
                                                {"Upgrade", "x"},
