@@ -94,6 +94,14 @@ static inline __attribute__((always_inline)) cease_error ceasei_back(cease_error
     return result;
 }
 
+/* The last statement of one that has no result. */
+static inline __attribute__((always_inline)) void ceasei_back_void(const struct ceasei_worker *w)
+{
+    if (w->left_for != __builtin_return_address(0)) {
+        ceasei_jump_back_void();
+    }
+}
+
 /* ceasei_park_born(), in line. */
 static inline __attribute__((always_inline)) void ceasei_park_here(cease_parker *p)
 {

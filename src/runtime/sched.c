@@ -110,6 +110,7 @@ void ceasei_sched_block(struct ceasei_task *self)
     w->budget = CEASEI_BUDGET;
     self->wait = CEASEI_WAIT_PARKED; /* unless the next wait says what it is for */
     *w->errno_at = saved_errno;
+    ceasei_back_void(w);
 }
 
 void ceasei_spend(void)
@@ -146,6 +147,7 @@ CEASE_PUBLIC void cease_yield(void)
     }
     ceasei_ready_push(w, self);
     ceasei_block(w, self);
+    ceasei_back_void(w);
 }
 
 /* The current task, from its first instruction to where its stack may be another's. */

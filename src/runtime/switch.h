@@ -36,6 +36,8 @@ static inline int ceasei_jump_back(void)
     return 0;
 }
 
+static inline void ceasei_jump_back_void(void) {}
+
 #define CEASEI_MODES_DEFAULT 0
 
 static inline void ceasei_modes_set(uint64_t modes)

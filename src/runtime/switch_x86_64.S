@@ -22,11 +22,13 @@ ceasei_switch_start:
     .size ceasei_switch_start, .-ceasei_switch_start
 
 /* Returns 0, by a jump. */
-    .globl ceasei_jump_back
-    .hidden ceasei_jump_back
+    .globl ceasei_jump_back, ceasei_jump_back_void
+    .hidden ceasei_jump_back, ceasei_jump_back_void
     .type ceasei_jump_back, @function
+    .type ceasei_jump_back_void, @function
     .p2align 4
 ceasei_jump_back:
+ceasei_jump_back_void:
     .cfi_startproc
     xorl %eax, %eax
     popq %rcx

@@ -57,6 +57,8 @@ static inline __attribute__((always_inline)) void ceasei_switch(void **save, voi
 /* `return ceasei_jump_back()` is `return 0`, but by a jump: see leave.h. Const and without an argument: else
  * compilers think that it looks at the frame that is left, and call it. */
 int ceasei_jump_back(void) __attribute__((const));
+/* The same as the last statement of a function without a result. (clang calls it, and gains nothing.) */
+void ceasei_jump_back_void(void);
 
 /* ---- modes ---------------------------------------------------------------------------------- */
 
