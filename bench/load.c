@@ -6,7 +6,11 @@
  *     load PORT PID CONNECTIONS REQUESTS [PATH]
  *
  * Prints user and system time of process PID for one request, in ns, then the median and the 99th
- * percentile of the latency. Every response is checked: 200, and as long as the first one.
+ * percentile of the latency. Every response is checked: 200, and as long as it says.
+ *
+ *     load PORT PID CONNECTIONS REQUESTS echo
+ *
+ * The same of a server that sends back what it gets: 64 bytes, each of which is checked.
  *
  *     load PORT PID CONNECTIONS idle
  *
@@ -26,11 +30,15 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { ECHO_SIZE = 64 };
+
 static char request[256];
 static size_t request_size;
+static bool is_echo; /* the request is its number, ECHO_SIZE times */
 
 struct connection {
     int fd;
+    uint8_t number;
     char buffer[2048];
     size_t filled;
     int64_t sent_ns;
@@ -58,16 +66,30 @@ static void ask(struct connection *c)
 {
     if (started >= wanted)
         return;
-    started++;
+    c->number = (uint8_t)started++;
     c->filled = 0;
+    if (is_echo)
+        memset(request, c->number, request_size);
     c->sent_ns = read_clock(CLOCK_MONOTONIC);
     if (write(c->fd, request, request_size) != (ssize_t)request_size)
         fail("write");
 }
 
+static size_t echo_size(const struct connection *c)
+{
+    for (size_t i = 0; i < c->filled; i++)
+        if ((uint8_t)c->buffer[i] != c->number) {
+            fprintf(stderr, "load: other bytes came back\n");
+            exit(1);
+        }
+    return ECHO_SIZE;
+}
+
 /* The size of the whole response; 0 while its head is not complete. */
 static size_t response_size(struct connection *c)
 {
+    if (is_echo)
+        return echo_size(c);
     c->buffer[c->filled] = '\0';
     char *end = strstr(c->buffer, "\r\n\r\n");
     if (!end)
@@ -169,23 +191,25 @@ static double idle_bytes(uint16_t port, int pid, struct connection *connections,
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: load PORT PID CONNECTIONS (REQUESTS [PATH] | idle)\n");
+        fprintf(stderr, "usage: load PORT PID CONNECTIONS (REQUESTS [PATH | echo] | idle)\n");
         return 2;
     }
     uint16_t port = (uint16_t)atoi(argv[1]);
     int pid = atoi(argv[2]), count = atoi(argv[3]);
     bool idle = strcmp(argv[4], "idle") == 0;
     uint64_t requests = idle ? (uint64_t)(unsigned)count : (uint64_t)strtoull(argv[4], NULL, 10);
-    request_size =
-        (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                         argc > 5 ? argv[5] : "/");
+    const char *path = argc > 5 ? argv[5] : "/";
+    is_echo = strcmp(path, "echo") == 0;
+    request_size = is_echo ? ECHO_SIZE
+                           : (size_t)snprintf(request, sizeof request,
+                                              "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
     clockid_t server;
     errno = clock_getcpuclockid(pid, &server);
     if (errno != 0)
         fail("clock_getcpuclockid");
     epoll = epoll_create1(EPOLL_CLOEXEC);
     struct connection *connections = calloc((size_t)count, sizeof *connections);
-    latencies_ns = calloc(requests, sizeof *latencies_ns);
+    latencies_ns = calloc(requests + (uint64_t)(unsigned)count, sizeof *latencies_ns);
     if (epoll < 0 || !connections || !latencies_ns)
         fail("start");
     if (idle) {
@@ -194,7 +218,8 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < count; i++)
         open_connection(&connections[i], port);
-    run(connections, count, requests / 10 + 1); /* warm */
+    /* Warm: each of them at least once. */
+    run(connections, count, requests / 10 + (uint64_t)(unsigned)count);
     int64_t before = read_clock(server);
     run(connections, count, requests);
     int64_t used = read_clock(server) - before;
