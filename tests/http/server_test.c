@@ -885,18 +885,16 @@ TEST(server_requests_racing_the_rest_are_served_or_see_the_end)
 
 /* ---- stopping ---- */
 
-static int released;
+static cease_semaphore released = CEASE_SEMAPHORE(1);
 
 static cease_error wait_for_release(cease_ctx *ctx, cease_http_request *req,
                                     cease_http_response *res, void *arg)
 {
     (void)req;
     __atomic_add_fetch((int *)arg, 1, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&released, __ATOMIC_SEQ_CST)) {
-        cease_error e = cease_sleep(ctx, cease_ms(1));
-        if (e != CEASE_OK) {
-            return e;
-        }
+    cease_error e = cease_semaphore_acquire(ctx, &released, 1);
+    if (e != CEASE_OK) {
+        return e;
     }
     return cease_http_response_write(ctx, res, "finished", 8);
 }
@@ -905,6 +903,7 @@ TEST(server_stop_lets_requests_finish_and_closes_idle_connections)
 {
     static const cease_http_server_opts opts = {.size = sizeof opts, .grace = {INT64_MAX}};
     static int waiting;
+    CHECK_OK(cease_semaphore_try_acquire(&released, 1));
     rig_init(&rig, &opts);
     routes(&rig, NULL);
     CHECK_OK(cease_http_server_route(rig.server, "GET", "/release", wait_for_release, &waiting));
@@ -919,7 +918,7 @@ TEST(server_stop_lets_requests_finish_and_closes_idle_connections)
     rig_cancel(&rig);
     rig_check_end(idle);
     close(idle);
-    __atomic_store_n(&released, 1, __ATOMIC_SEQ_CST);
+    cease_semaphore_release(&released, 1);
     text = rig_rest(busy);
     CHECK_HAS(text, "HTTP/1.1 200 ");
     CHECK_HAS(text, "Connection: close\r\n");

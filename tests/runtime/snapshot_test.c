@@ -270,13 +270,14 @@ TEST(snapshot_as_json_is_read_back_by_another_program)
 
 /* ---- a worker that does not answer ---------------------------------------------------------- */
 
-static int spinning, enough; /* atomic */
+static cease_semaphore spinning = CEASE_SEMAPHORE(1);
+static int enough; /* atomic */
 
 static cease_error spins(cease_ctx *ctx, void *arg)
 {
     (void)ctx;
     (void)arg;
-    __atomic_store_n(&spinning, 1, __ATOMIC_RELEASE);
+    cease_semaphore_release(&spinning, 1);
     while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE)) {
     }
     return CEASE_OK;
@@ -288,10 +289,9 @@ TEST(snapshot_while_a_worker_is_stuck_tells_of_it_from_outside)
     cease_group *g = cease_group_new(cease_background(), NULL);
     CHECK_OK(cease_group_go(g, waits_for_end, NULL));
     CHECK_EVENTUALLY(SHOWS(": waits for its context's end"));
+    CHECK_OK(cease_semaphore_try_acquire(&spinning, 1));
     CHECK_OK(cease_group_go(g, spins, NULL));
-    while (!__atomic_load_n(&spinning, __ATOMIC_ACQUIRE)) {
-        usleep(100);
-    }
+    CHECK_OK(cease_semaphore_acquire(cease_background(), &spinning, 1));
     CHECK_OK(cease_group_go(g, waits_for_end, NULL));
     CHECK(SHOWS("3 tasks"));
     CHECK(SHOWS("runs, and has not parked for a while"));
