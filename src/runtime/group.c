@@ -155,7 +155,7 @@ static void admission_unlink(struct cease_group *g, struct admission *a)
 
 /* The one who gets the place of a task that has ended; those whose context was faster are skipped.
  */
-static struct admission *admission_claim(struct cease_group *g)
+static __attribute__((noinline)) struct admission *admission_claim(struct cease_group *g)
 {
     struct admission *a;
     while ((a = g->first)) {
@@ -169,7 +169,7 @@ static struct admission *admission_claim(struct cease_group *g)
 
 /* Under the lock: closes the group if that is due, and gives the joiners that its closer must wake.
  */
-static struct joiner *close_if_due(struct cease_group *g)
+static inline struct joiner *close_if_due(struct cease_group *g)
 {
     if (g->live > 0 || !g->joiners) {
         return NULL;
@@ -182,19 +182,18 @@ static struct joiner *close_if_due(struct cease_group *g)
 
 /* A place among the live ones is free: the next in line gets it, or the count goes down. The group
  * may be gone when this returns. */
-static void leave(struct cease_group *g)
+static inline void leave(struct cease_group *g)
 {
-    struct joiner *woken = NULL;
     uintptr_t *hold = ceasei_bias_lock(&g->lock);
-    struct admission *next = admission_claim(g);
-    if (!next) {
-        g->live--;
-        woken = close_if_due(g);
-    }
-    ceasei_bias_unlock(&g->lock, hold);
-    if (next) {
+    struct admission *next = CEASE_UNLIKELY(g->first != NULL) ? admission_claim(g) : NULL;
+    if (CEASE_UNLIKELY(next != NULL)) {
+        ceasei_bias_unlock(&g->lock, hold);
         ceasei_wake(&next->waiter.parker);
+        return;
     }
+    g->live--;
+    struct joiner *woken = close_if_due(g);
+    ceasei_bias_unlock(&g->lock, hold);
     while (woken) {
         struct joiner *j = woken;
         woken = j->next;
@@ -229,16 +228,16 @@ static void task_ended(void *owner, cease_error e)
 
 /* Starts a task in a place that its caller has taken; on failure the place is free again. The group
  * outlives the task, and its context the group, so the task borrows it. */
-static cease_error start(struct cease_group *g, cease_task_fn *fn, void *arg,
-                         const cease_place *place)
+static inline cease_error start(struct cease_group *g, cease_task_fn *fn, void *arg,
+                                const cease_place *place)
 {
-    cease_error e = ceasei_task_start(&(struct ceasei_task_start){.ctx = g->ctx,
-                                                                  .fn = fn,
-                                                                  .arg = arg,
-                                                                  .done = task_ended,
-                                                                  .owner = g,
-                                                                  .place = place,
-                                                                  .borrows_ctx = true});
+    cease_error e = ceasei_queue_start(&(struct ceasei_task_start){.ctx = g->ctx,
+                                                                   .fn = fn,
+                                                                   .arg = arg,
+                                                                   .done = task_ended,
+                                                                   .owner = g,
+                                                                   .place = place,
+                                                                   .borrows_ctx = true});
     if (CEASE_UNLIKELY(e)) {
         leave(g);
     }

@@ -41,6 +41,23 @@ struct ceasei_pending {
     bool borrows_ctx;
 };
 
+/* With what has been said at the start. `task` may be NULL. */
+static inline void ceasei_pending_fill(struct ceasei_pending *p,
+                                       const struct ceasei_task_start *start,
+                                       struct ceasei_task *task, struct ceasei_arena *arena)
+{
+    p->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
+    ceasei_store(&p->fn, start->fn, RELAXED); /* these: see.c looks from outside */
+    ceasei_store(&p->place, start->place, RELAXED);
+    p->arg = start->arg;
+    p->done = start->done;
+    p->owner = start->owner;
+    p->task = task;
+    p->arena = arena;
+    p->borrows_ctx = start->borrows_ctx;
+    ceasei_store(&p->state, CEASEI_TASK_NEW, RELEASE);
+}
+
 /* First in, first out; by next. Zero-initialised is empty. */
 struct ceasei_pending_queue {
     struct ceasei_pending *first, *last;

@@ -79,6 +79,31 @@ static inline bool ceasei_queue_is_plain(const struct ceasei_worker *w)
     return w->switches > 0 && !w->may_have_new && !ceasei_load(&w->inbox, RELAXED);
 }
 
+/* The same for a task that w has just been given, and counts. */
+static inline void ceasei_queue_push_begun(struct ceasei_worker *w, struct ceasei_pending *p,
+                                           const cease_place *place)
+{
+    ceasei_store(&w->begun, w->begun + 1, RELEASE);
+    ceasei_trace(CEASEI_TRACE_SPAWN, NULL, place);
+    ceasei_queue_push_new(w, p);
+}
+
+/* ceasei_task_start(), without a call on a worker that has all that it takes at hand. */
+static inline cease_error ceasei_queue_start(const struct ceasei_task_start *start)
+{
+#ifndef CEASE_INTERLEAVE
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w && w->pendings.free && w->stacks.count > ceasei_queue_new_count(w) &&
+                     start->fn && start->ctx)) {
+        struct ceasei_pending *p = ceasei_pending_new(&w->pendings);
+        ceasei_pending_fill(p, start, NULL, NULL);
+        ceasei_queue_push_begun(w, p, start->place);
+        return CEASE_OK;
+    }
+#endif
+    return ceasei_task_start(start);
+}
+
 /* ceasei_sched_next(), for who does it at every switch. */
 static inline struct ceasei_task *ceasei_queue_next(struct ceasei_worker *w)
 {

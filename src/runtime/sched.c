@@ -65,7 +65,7 @@ static __attribute__((noinline)) void begin_there(struct ceasei_worker *w, struc
     task->fake = NULL;
     task->fiber = ceasei_fiber_create();
     ceasei_fiber_unpoison(bounds.bottom, (size_t)(bounds.top - bounds.bottom));
-    task->sp = ceasei_switch_prepare(bounds.bottom, bounds.top, ceasei_sched_main);
+    task->sp = ceasei_switch_prepare(bounds.bottom, (char *)task, ceasei_sched_main);
 }
 
 /* To `next`, or to the thread's own stack when it is NULL. `fake` is NULL when nobody comes back. */

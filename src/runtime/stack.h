@@ -72,7 +72,8 @@ bool ceasei_stack_is_surplus(void);
  * a worker with nothing to do. */
 void ceasei_stack_trim(void);
 
-struct ceasei_stack_bounds ceasei_stack_bounds(const struct ceasei_task *task);
+__attribute__((pure)) struct ceasei_stack_bounds ceasei_stack_bounds(
+    const struct ceasei_task *task);
 
 /* The bytes of a stack and its task, from the stack's bottom on. */
 static inline size_t ceasei_stack_whole(const struct ceasei_task *task)

@@ -19,13 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes what ceasei_switch takes as `to`: a call of entry() on the stack that ends at `top`
- * (16-byte aligned) and begins at `bottom`. entry must not return. A backtrace ends there. */
-void *ceasei_switch_prepare(void *bottom, void *top, void (*entry)(void));
-
 #if defined(__x86_64__) && !defined(CEASEI_UCONTEXT)
 #include "runtime/switch_x86_64.h"
 #else
+
+/* Makes what ceasei_switch takes as `to`: a call of entry() on the stack that ends at `top`
+ * (16-byte aligned) and begins at `bottom`. entry must not return. A backtrace ends there. */
+void *ceasei_switch_prepare(void *bottom, void *top, void (*entry)(void));
 
 /* Saves the caller's registers on its stack and its stack pointer in *save, and continues where
  * `to` was saved. Returns when somebody switches to what is in *save. */

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * switch_prepare.c: the first frame of a new stack, as the assembler switches expect to find it.
+ * switch_prepare.c: what of the assembler switches is seldom or not quick.
  */
 #include "runtime/switch.h"
 
 #include <stdint.h>
 #include <string.h>
 
-/* In switch_<processor>.S: calls the function that is in the saved register FRAME_ENTRY. */
-void ceasei_switch_start(void);
-
 #if defined(__x86_64__)
-
-enum { FRAME_RED_ZONE_WORDS = 16, FRAME_WORDS = 2 + FRAME_RED_ZONE_WORDS };
-enum { FRAME_ENTRY = 0, FRAME_RETURN = 1, FRAME_CLEARED = 0 }; /* the rest is nobody's */
 
 uint64_t ceasei_modes_take(void)
 {
@@ -26,21 +20,19 @@ uint64_t ceasei_modes_take(void)
 
 #elif defined(__aarch64__)
 
-enum {
-    FRAME_WORDS = 22,
-    FRAME_ENTRY = 2,
-    FRAME_RETURN = 1,
-    FRAME_CLEARED = FRAME_WORDS
-}; /* all modes 0 */
+/* In switch_aarch64.S: calls the function that is in the saved register FRAME_ENTRY. */
+void ceasei_switch_start(void);
 
-#endif
+enum { FRAME_WORDS = 22, FRAME_ENTRY = 2, FRAME_RETURN = 1 }; /* all modes 0 */
 
 void *ceasei_switch_prepare(void *bottom, void *top, void (*entry)(void))
 {
     (void)bottom;
     uint64_t *frame = (uint64_t *)top - FRAME_WORDS;
-    memset(frame, 0, FRAME_CLEARED * sizeof *frame);
+    memset(frame, 0, FRAME_WORDS * sizeof *frame);
     frame[FRAME_ENTRY] = (uint64_t)(uintptr_t)entry;
     frame[FRAME_RETURN] = (uint64_t)(uintptr_t)ceasei_switch_start;
     return frame;
 }
+
+#endif

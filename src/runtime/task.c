@@ -43,16 +43,7 @@ static inline cease_error pending_new(const struct ceasei_task_start *start,
         }
         return CEASE_ENOMEM;
     }
-    p->ctx = start->borrows_ctx ? start->ctx : cease_ref(start->ctx);
-    ceasei_store(&p->fn, start->fn, RELAXED); /* these: see.c looks from outside */
-    ceasei_store(&p->place, start->place, RELAXED);
-    p->arg = start->arg;
-    p->done = start->done;
-    p->owner = start->owner;
-    p->task = task;
-    p->arena = arena;
-    p->borrows_ctx = start->borrows_ctx;
-    ceasei_store(&p->state, CEASEI_TASK_NEW, RELEASE);
+    ceasei_pending_fill(p, start, task, arena);
     *ret_pending = p;
     return CEASE_OK;
 }
@@ -62,9 +53,7 @@ static cease_error start_inside(const struct ceasei_task_start *start, struct ce
     struct ceasei_pending *p;
     cease_error err = pending_new(start, w, &p);
     if (CEASE_LIKELY(err == CEASE_OK)) {
-        ceasei_store(&w->begun, w->begun + 1, RELEASE);
-        ceasei_trace(CEASEI_TRACE_SPAWN, NULL, start->place);
-        ceasei_queue_push_new(w, p);
+        ceasei_queue_push_begun(w, p, start->place);
     }
     return err;
 }
