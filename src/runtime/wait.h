@@ -30,6 +30,7 @@
 #include "base/atomic.h"
 #include "base/panic.h"
 #include "runtime/park.h"
+#include "runtime/worker.h"
 
 #include <cease/context.h>
 #include <cease/hooks.h>
@@ -129,6 +130,14 @@ static inline cease_error ceasei_look(const cease_ctx *ctx, const char *function
 /* The same for a call that may park: it counts, whether or not it comes to that. */
 static inline cease_error ceasei_enter(const cease_ctx *ctx, const char *function)
 {
+#ifndef CEASE_INTERLEAVE /* there the models' tasks are not those of workers */
+    /* As the calls below, for most of those who come. */
+    struct ceasei_worker *w = ceasei_worker_self;
+    if (CEASE_LIKELY(w && w->budget > 1 && ctx && ceasei_is_open(ctx))) {
+        w->budget--;
+        return CEASE_OK;
+    }
+#endif
     ceasei_spend();
     return ceasei_look(ctx, function);
 }
