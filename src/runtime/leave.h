@@ -62,8 +62,9 @@ static inline __attribute__((always_inline)) void ceasei_block(struct ceasei_wor
     ceasei_sched_block(self);
 #else
     struct ceasei_task *next = w->ready.first;
-    if (CEASE_UNLIKELY(!ceasei_queue_is_plain(w) || !next || next == self ||
-                       ceasei_load(&ceasei_tracing, RELAXED) || !ceasei_modes_are_default())) {
+    if (CEASE_UNLIKELY(!ceasei_queue_is_plain(w)) || CEASE_UNLIKELY(!next) ||
+        CEASE_UNLIKELY(next == self) || CEASE_UNLIKELY(ceasei_load(&ceasei_tracing, RELAXED)) ||
+        CEASE_UNLIKELY(!ceasei_modes_are_default())) {
         ceasei_sched_block(self);
         return;
     }

@@ -76,7 +76,8 @@ static inline void ceasei_queue_push_new(struct ceasei_worker *w, struct ceasei_
 /* Whether the next task is the first of the ready queue: there is nothing else, and no time to look around. */
 static inline bool ceasei_queue_is_plain(const struct ceasei_worker *w)
 {
-    return w->switches > 0 && !w->may_have_new && !ceasei_load(&w->inbox, RELAXED);
+    return CEASE_LIKELY(w->switches > 0) && CEASE_LIKELY(!w->may_have_new) &&
+           CEASE_LIKELY(!ceasei_load(&w->inbox, RELAXED));
 }
 
 /* The same for a task that w has just been given, and counts. */

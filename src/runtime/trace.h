@@ -39,7 +39,8 @@ struct ceasei_trace_event {
     uint8_t wait; /* PARK: enum ceasei_wait */
 };
 
-extern uint32_t ceasei_tracing; /* atomic: a trace is taken */
+/* atomic: a trace is taken */
+extern uint32_t ceasei_tracing __attribute__((visibility("hidden")));
 
 /* trace.c */
 void ceasei_trace_put(enum ceasei_trace_kind kind, const struct ceasei_task *task,
