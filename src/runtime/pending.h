@@ -12,7 +12,7 @@
  *
  *     FREE --start--> NEW --it begins, on a worker--> FREE
  *
- * The memory is the runtime's until that is stopped, so that a walk may look at it from outside at any time.
+ * While somebody walks over them from outside no memory of theirs goes.
  */
 #ifndef CEASE_RUNTIME_PENDING_H
 #define CEASE_RUNTIME_PENDING_H
@@ -39,6 +39,7 @@ struct ceasei_pending {
     struct ceasei_arena *arena; /* of that stack, whose memory nobody has touched yet        */
     uint8_t state;              /* atomic: CEASEI_TASK_FREE or CEASEI_TASK_NEW                 */
     bool borrows_ctx;
+    uint8_t number; /* pending.c: set at birth, in its slab */
 };
 
 /* With what has been said at the start. `task` may be NULL. */
@@ -129,9 +130,11 @@ struct ceasei_pending_walk {
     uint32_t number;
     bool begun;
 };
-/* The next ones; 0: that was all. */
+/* The next ones; 0: that was all. Not after ceasei_pending_walk_stop(), which must follow. */
 size_t ceasei_pending_walk(struct ceasei_pending_walk *walk, struct ceasei_pending **ret_pending,
                            size_t max);
+
+void ceasei_pending_walk_stop(void);
 
 /* Frees the memory of all. None is in use, no cache is used any more. */
 void ceasei_pending_unmap(void);

@@ -164,11 +164,13 @@ static cease_error take_pending(struct ceasei_tree *tree)
 {
     struct ceasei_pending *list[ASK_MAX];
     struct ceasei_pending_walk walk = {0};
+    cease_error err = CEASE_OK;
     size_t count;
-    while ((count = ceasei_pending_walk(&walk, list, ASK_MAX)) > 0) {
+    while (err == CEASE_OK && (count = ceasei_pending_walk(&walk, list, ASK_MAX)) > 0) {
         if (!reserve(&tree->tasks, sizeof *tree->tasks, tree->task_count, count,
                      &tree->task_room)) {
-            return CEASE_ENOMEM;
+            err = CEASE_ENOMEM;
+            continue;
         }
         for (size_t i = 0; i < count; i++) {
             tree->tasks[tree->task_count++] = (struct ceasei_seen){
@@ -179,7 +181,8 @@ static cease_error take_pending(struct ceasei_tree *tree)
             };
         }
     }
-    return CEASE_OK;
+    ceasei_pending_walk_stop();
+    return err;
 }
 
 /* The tasks of `list` that belong to w (NULL: that nobody has begun), into the tree. */

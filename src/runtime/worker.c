@@ -180,6 +180,9 @@ static void take_outside(struct ceasei_worker *w)
 static uint32_t stacks_for(struct ceasei_worker *w, uint32_t wanted)
 {
     uint32_t taken = ceasei_queue_new_count(w);
+    uint32_t few =
+        4 + 2 * w->stacks.count; /* not many new ones at once, while a task waits for us */
+    wanted = wanted < few ? wanted : few;
     struct ceasei_task *task;
     struct ceasei_arena *arena;
     while (w->stacks.count < taken + wanted && ceasei_stack_take(&task, &arena) == CEASE_OK) {

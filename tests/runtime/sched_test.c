@@ -643,6 +643,38 @@ TEST(sched_tasks_that_do_not_park_begin_on_one_stack)
     in_task(compare_places, NULL);
 }
 
+/* What waits to begin takes memory, which is given back when it has begun. */
+static cease_error start_many_at_once(cease_ctx *ctx, void *arg)
+{
+    enum { COUNT = 20000 };
+    long *during = arg;
+    atomic_long count = 0;
+    cease_group *g = cease_group_new(ctx, NULL);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_OK(cease_group_go(g, count_one, &count));
+    }
+    *during = harness_heap_blocks();
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+    CHECK_EQ(atomic_load(&count), COUNT);
+    return CEASE_OK;
+}
+
+TEST(sched_memory_of_many_new_tasks_is_given_back)
+{
+    atomic_long count = 0;
+    long during;
+    if (!harness_heap_is_ours()) {
+        SKIP("blocks are not counted here");
+    }
+    use_workers("1");
+    in_task(count_one, &count);
+    long before = harness_heap_blocks();
+    in_task(start_many_at_once, &during);
+    CHECK(during > before + 200);
+    CHECK_EVENTUALLY(harness_heap_blocks() < before + 50); /* some are kept */
+}
+
 /* What a task has done to its thread's modes and errno is nothing to the next one on the same stack. */
 static cease_error leave_a_mess(cease_ctx *ctx, void *arg)
 {
