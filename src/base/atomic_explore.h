@@ -73,6 +73,7 @@ enum explore_bug {
     BUG_SEARCH,
     BUG_NAP,
     BUG_WATCH,
+    BUG_WATCH_LEFT,
     BUG_BIAS_FENCE,
     BUG_BIAS_WAIT,
     BUG_MUTEX,

@@ -18,7 +18,8 @@
  * sleep nobody watches, and no processor time is used. Nobody watches either while no tasks are started: a
  * sleep that must end makes the wake slower by a timer. Who starts one then wakes a sleeper, who watches
  * from then on. Who gives the watch up makes every thread pass a fence, and looks once more: so a task
- * whose starter took it for a watcher is seen. A worker that was woken to look for work is
+ * whose starter took it for a watcher is seen. A watcher that is woken by work of its own looks once, and
+ * wakes somebody else if there is a new task. A worker that was woken to look for work is
  * the *searcher*; nobody else is woken until it has found some or sleeps again (Go's rule). So who
  * gives the search up, in whatever way, first clears `searching` and then looks at all queues once
  * more: others may have relied on it.
@@ -236,10 +237,14 @@ static bool is_halted(void)
     return halt == CEASEI_HALT_NOW || (halt == CEASEI_HALT_IDLE && ceasei_runtime_is_quiet());
 }
 
-/* w has something to run: if it was woken to find that, somebody else may look for the rest. */
+/* w has something to run: if it was woken to find that, or was the watcher until now, somebody else may
+ * look for the rest. (Who starts one while the watch ends has no fence, and may be missed until somebody
+ * looks again.) */
 static void found_work(struct ceasei_worker *w)
 {
-    if (search_end(w) && is_new_work() && !CEASE_SEED_BUG(BUG_SEARCH)) {
+    bool is_relied_on = search_end(w) || (w->has_watched && !CEASE_SEED_BUG(BUG_WATCH_LEFT));
+    w->has_watched = false;
+    if (is_relied_on && is_new_work() && !CEASE_SEED_BUG(BUG_SEARCH)) {
         ceasei_worker_wake_any();
     }
 }
@@ -365,8 +370,9 @@ static cease_time sleep_until_something(struct ceasei_worker *w)
     ceasei_worker_poll(w, length);
     bool woken = !(ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST) & bit_of(w));
     if (watching) {
-        ceasei_store(&rt->watcher, 0, RELAXED);
+        ceasei_store(&rt->watcher, 0, SEQ_CST);
     }
+    w->has_watched = watching;
     ceasei_long_run_begin();
     cease_time now = cease_now();
     w->rounds = 0;

@@ -83,6 +83,7 @@ struct ceasei_worker {
     uint32_t now_ms;          /* the clock at the last look around, modulo 2^32 */
     int64_t trim_at_ns;       /* when surplus stacks are given back; 0: not planned */
     bool spin;                /* the last sleep was so short that spinning would have caught it */
+    bool has_watched;         /* its last sleep was that of a watcher */
     uint32_t started_seen;    /* tasks that others had started before the last sleep */
     uint32_t in_vain;         /* sleeps since then; worker.c */
     int *errno_at;            /* the thread's errno: set when it starts */

@@ -20,7 +20,11 @@
 
 #include <stdlib.h>
 
-enum { TASKS = 3, STACKS = 2 * TASKS }; /* a thief has stacks of its own for what it takes */
+enum {
+    TASKS = 3,
+    WORKERS = 3,
+    STACKS = 2 * TASKS
+}; /* a thief has stacks of its own for what it takes */
 
 /* meson gives queue.c and task.c these names, because runtime_glue.c has the others. */
 void explored_sched_ready(struct ceasei_task *task);
@@ -29,12 +33,13 @@ struct ceasei_runtime ceasei_runtime;
 uint32_t ceasei_tracing;
 
 static struct ceasei_worker *selves[EXPLORE_THREADS];
-static struct ceasei_worker *workers[2];
-static uint32_t bells[2];
+static struct ceasei_worker *workers[WORKERS];
+static uint32_t bells[WORKERS];
 static struct ceasei_task tasks[STACKS];
 static uint32_t runs[TASKS], run_count, wanted, taken, made;
 static uint32_t socket_is_ready;
-static bool together; /* each of them runs until all do */
+static bool watch_is_long; /* its time is not over in this model */
+static bool together;      /* each of them runs until all do */
 
 struct ceasei_worker **explore_worker(void)
 {
@@ -87,6 +92,14 @@ void ceasei_worker_ring(struct ceasei_worker *w)
     ceasei_futex_wake(&bells[w->index], 1);
 }
 
+static bool has_something_to_see(const struct ceasei_worker *w)
+{
+    for (uint32_t i = 0; i < ceasei_runtime.max; i++)
+        if (workers[i] != w && ceasei_ring_count(workers[i]) > 0)
+            return true;
+    return ceasei_load(&ceasei_runtime.halt, RELAXED);
+}
+
 void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns)
 {
     if (ceasei_load(&socket_is_ready, ACQUIRE)) {
@@ -105,8 +118,7 @@ void ceasei_worker_poll(struct ceasei_worker *w, int64_t timeout_ns)
     while (ceasei_swap(&bells[w->index], 0, SEQ_CST) == 0) {
         if (timeout_ns == INT64_MAX)
             ceasei_futex_wait(&bells[w->index], 0);
-        else if (ceasei_load(&ceasei_runtime.halt, RELAXED) ||
-                 ceasei_ring_count(workers[1 - w->index]) > 0)
+        else if (!watch_is_long && has_something_to_see(w))
             return; /* the watcher's time is over */
         else
             ceasei_relax();
@@ -444,3 +456,43 @@ static void push_one_and_compute(void)
 MODEL(worker_watch_given_up, .setup = make_watcher_and_busy,
       .threads = {push_one_and_compute, work_1, wake_parked}, .check = check_all_ran,
       .seeds = {{BUG_WATCH, true, "who gives the watch up does not make the others pass a fence"}});
+
+/* A watcher is woken by a task of its own, which takes long, when a busy worker relies on it: a third one must
+ * take the new task. */
+static void make_watcher_and_busy_and_idle(void)
+{
+    make_workers(3);
+    wanted = 2;
+    together = watch_is_long = true;
+    ceasei_runtime.idle = 6;
+    ceasei_runtime.watcher = 2;
+    tasks[0].worker = workers[1];
+    tasks[0].state = CEASEI_TASK_STARTED;
+    made = taken = 1; /* the other one is */
+}
+
+static void push_one_and_wake_the_watcher(void)
+{
+    push_one_and_compute();
+    wake_parked();
+}
+
+/* As sleep_until_something() does, which began before the model. */
+static void watch_and_work_1(void)
+{
+    ceasei_worker_poll(workers[1], 1);
+    ceasei_store(&ceasei_runtime.watcher, 0, SEQ_CST);
+    workers[1]->has_watched = true;
+    work_1();
+}
+
+static void sleep_and_work_2(void)
+{
+    ceasei_worker_poll(workers[2], INT64_MAX);
+    ceasei_worker_main(workers[2]);
+}
+
+MODEL(worker_watch_left, .setup = make_watcher_and_busy_and_idle,
+      .threads = {push_one_and_wake_the_watcher, watch_and_work_1, sleep_and_work_2},
+      .check = check_all_ran,
+      .seeds = {{BUG_WATCH_LEFT, false, "a watcher that has work of its own does not look"}});
