@@ -283,9 +283,7 @@ static inline __attribute__((always_inline)) cease_error wait_queued(struct sele
                                                                      size_t *ret_index, bool own,
                                                                      void (*park)(cease_parker *))
 {
-    if (!own) {
-        watch_ended(s);
-    }
+    watch_ended(s);
     ceasei_waits(s->waiter.parker.owner, s->ctx, CEASEI_WAIT_SELECT, s->count);
     uint32_t by = ceasei_waiter_wait_by(&s->waiter, s->ctx, park);
     size_t fired = by == CEASEI_BY_CTX ? s->count : by - CEASEI_BY_PEER;

@@ -10,7 +10,11 @@
 
 #include <cease/cease.h>
 #include <cease/select.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static cease_ctx *root(void)
 {
@@ -370,4 +374,157 @@ TEST(select_storm_loses_nothing_unbuffered)
 TEST(select_storm_loses_nothing_buffered)
 {
     storm(2);
+}
+
+/* ---- channels that are their worker's own: a way of its own through the same steps -------------- */
+
+/* One that is the calling task's worker's, where the kernel makes that possible. */
+static cease_chan *own_chan(size_t capacity)
+{
+    cease_chan *ch = cease_chan_new(sizeof(int), capacity);
+    for (int i = 0; i < CEASEI_BIAS_AFTER + 2; i++) {
+        (void)cease_chan_length(ch);
+    }
+    long possible = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    if (possible > 0 && (possible & MEMBARRIER_CMD_PRIVATE_EXPEDITED)) {
+        CHECK(ch->lock.owner != 0);
+    }
+    return ch;
+}
+
+/* What another task of the worker does while the select is parked. */
+struct peer {
+    enum { PEER_SENDS, PEER_RECEIVES, PEER_CLOSES, PEER_CANCELS } does;
+    cease_chan *ch;
+    int value;
+    cease_canceler *stop;
+};
+
+static cease_error peer_run(cease_ctx *ctx, void *arg)
+{
+    struct peer *p = arg;
+    if (p->does == PEER_SENDS) {
+        CHECK_OK(cease_chan_send(ctx, p->ch, &p->value));
+    } else if (p->does == PEER_RECEIVES) {
+        CHECK_OK(cease_chan_recv(ctx, p->ch, &p->value));
+    } else if (p->does == PEER_CLOSES) {
+        cease_chan_close(p->ch);
+    } else {
+        cease_cancel(p->stop);
+    }
+    return CEASE_OK;
+}
+
+/* Selects beside a peer, and leaves nothing in a queue. Which case fired; 99: none. */
+static size_t select_beside(struct peer *p, cease_ctx *ctx, cease_case *cases, size_t count)
+{
+    size_t i = 99;
+    cease_group *g = cease_group_new(root(), NULL);
+    CHECK_OK(cease_group_go(g, peer_run, p));
+    cease_error e = cease_select(ctx, cases, count, &i);
+    CHECK_ERR(e, i == 99 ? CEASE_ECANCELED : CEASE_OK);
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+    for (size_t k = 0; k < count; k++) {
+        CHECK(!cases[k].ch || (!cases[k].ch->receivers.first && !cases[k].ch->senders.first));
+    }
+    return i;
+}
+
+static cease_error own_without_parking(cease_ctx *ctx, void *unused)
+{
+    (void)unused;
+    cease_chan *a = own_chan(1), *b = own_chan(1);
+    int in = 7, out = 0, fired[2] = {0};
+    size_t i = 99;
+    cease_case cases[] = {CEASE_NIL, CEASE_RECV(a, &out), CEASE_SEND(NULL, &in), CEASE_DEFAULT,
+                          CEASE_RECV(b, &out)};
+    CHECK_OK(cease_select(ctx, cases, 5, &i));
+    CHECK_EQ(i, 3);
+    CHECK_EQ(out, 0);
+    CHECK_OK(cease_chan_try_send(b, &in));
+    CHECK_OK(cease_select(ctx, cases, 5, &i));
+    CHECK_EQ(i, 4);
+    CHECK_EQ(out, 7);
+    for (int round = 0; round < 200; round++) { /* both are ready */
+        (void)cease_chan_try_send(a, &in);
+        (void)cease_chan_try_send(b, &in);
+        CHECK_OK(cease_select(ctx, cases, 5, &i));
+        CHECK(i == 1 || i == 4);
+        fired[i == 4]++;
+    }
+    CHECK(fired[0] > 50 && fired[1] > 50);
+    cases[0] = (cease_case)CEASE_DEFAULT;
+    CHECK_ERR(cease_select(ctx, cases, 5, &i), CEASE_EINVAL);
+    cases[0] = (cease_case)CEASE_ENDED(NULL);
+    CHECK_ERR(cease_select(ctx, cases, 5, &i), CEASE_EINVAL);
+    cases[0].kind = (cease_case_kind)77;
+    CHECK_ERR(cease_select(ctx, cases, 5, &i), CEASE_EINVAL);
+    cease_chan_unref(a);
+    cease_chan_unref(b);
+    return CEASE_OK;
+}
+
+static cease_error own_parked(cease_ctx *unused, void *arg)
+{
+    (void)unused;
+    (void)arg;
+    cease_chan *a = own_chan(0), *b = own_chan(0);
+    int in = 0, again = 0, out = 5;
+    cease_case cases[] = {CEASE_RECV(a, &in), CEASE_SEND(b, &out), CEASE_RECV(a, &again),
+                          CEASE_SEND(a, &out)};
+    int first = 0;
+    for (int round = 1; round <= 100; round++) { /* a stands there twice, and with its other side */
+        struct peer sends = {.does = PEER_SENDS, .ch = a, .value = round};
+        size_t i = select_beside(&sends, root(), cases, 4);
+        CHECK(i == 0 || i == 2);
+        CHECK_EQ(i == 0 ? in : again, round);
+        first += i == 0;
+    }
+    CHECK(first > 20 && first < 80);
+    struct peer receives = {.does = PEER_RECEIVES, .ch = b};
+    CHECK_EQ(select_beside(&receives, root(), cases, 3), 1);
+    CHECK_EQ(receives.value, 5);
+    for (int how = 0; how < 2; how++) { /* its own context, and another */
+        cease_canceler *stop;
+        cease_ctx *ctx = cease_with_cancel(root(), &stop);
+        struct peer cancels = {.does = PEER_CANCELS, .stop = stop};
+        cases[3] = (cease_case)CEASE_ENDED(ctx);
+        CHECK_EQ(select_beside(&cancels, how ? root() : ctx, cases, how ? 4 : 3), how ? 3 : 99);
+        if (how) {
+            CHECK_ERR(cases[3].result, CEASE_ECANCELED);
+            size_t i;
+            CHECK_OK(cease_select(root(), cases, 4, &i)); /* it has ended before */
+            CHECK_EQ(i, 3);
+        }
+        cease_end(stop);
+    }
+    struct peer closes = {.does = PEER_CLOSES, .ch = b};
+    CHECK_EQ(select_beside(&closes, root(), cases, 3), 1);
+    CHECK_ERR(cases[1].result, CEASE_ECLOSED);
+    CHECK_EQ(select_beside(&closes, root(), cases, 3), 1); /* closed before */
+    CHECK_ERR(cases[1].result, CEASE_ECLOSED);
+    cease_chan_unref(a);
+    cease_chan_unref(b);
+    return CEASE_OK;
+}
+
+static void run_on_one_worker(cease_task_fn *fn)
+{
+    CHECK_EQ(setenv("CEASE_WORKERS", "1", 1), 0);
+    harness_mark(); /* libc keeps the string */
+    cease_group *g = cease_group_new(root(), NULL);
+    CHECK_OK(cease_group_go(g, fn, NULL));
+    CHECK_OK(cease_group_wait(g));
+    cease_group_free(g);
+}
+
+TEST(select_of_its_workers_own_channels_without_parking)
+{
+    run_on_one_worker(own_without_parking);
+}
+
+TEST(select_of_its_workers_own_channels_parked)
+{
+    run_on_one_worker(own_parked);
 }
