@@ -349,10 +349,10 @@ TEST(deadline_travelsLessItsReserve_andEndsBothSides)
     } else {
         CHECK_ERR(e, CEASE_EDEADLINE);
     }
-    int code = rig_logged(&r, 1).cause_code;
-    /* both sides have the deadline: the server's time, the client's CANCEL, or that the stream is gone when
-     * the answer is written */
-    CHECK(code == CEASE_EDEADLINE || code == 8 || code == CEASE_EPIPE);
+    if (e == CEASE_OK || rig_counts(&r).requests_total > 0) { /* else it was too slow to be sent */
+        int code = rig_logged(&r, 1).cause_code;
+        CHECK(code == CEASE_EDEADLINE || code == 8); /* the server's time, or the client's CANCEL */
+    }
     cease_end(stop);
     end(&r, c);
 }
