@@ -308,22 +308,23 @@ enum { CROWD = 1500, SLOT = 64 << 10 };
 
 static cease_error note_slot(cease_ctx *ctx, void *arg)
 {
-    *(uintptr_t *)arg = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(SLOT - 1);
+    atomic_store((atomic_uintptr_t *)arg,
+                 (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(SLOT - 1));
     return cease_wait(ctx);
 }
 
 /* Below each stack of many that are in use at a time is something that cannot even be read. */
 static void check_guards(void)
 {
-    static uintptr_t slots[CROWD];
+    static atomic_uintptr_t slots[CROWD];
     set_env("CEASE_STACK", "64K");
     cease_group *g = cease_group_new(cease_background(), &(cease_group_opts){.supervise = true});
     for (int i = 0; i < CROWD; i++) {
         CHECK_OK(cease_group_go(g, note_slot, &slots[i]));
     }
     for (int i = 0; i < CROWD; i++) {
-        CHECK_EVENTUALLY(__atomic_load_n(&slots[i], __ATOMIC_RELAXED) != 0);
-        const char *guard = (const char *)slots[i];
+        CHECK_EVENTUALLY(atomic_load(&slots[i]) != 0);
+        const char *guard = (const char *)atomic_load(&slots[i]);
         for (int page = 0; page < 4; page++) {
             CHECK(access(guard + 4096 * page, F_OK) != 0 && errno == EFAULT);
         }
