@@ -428,10 +428,31 @@ static size_t pick(uint32_t bits)
     return (size_t)__builtin_ctz(bits);
 }
 
+/* Tries the cases whose bits are set, with all held. The one that fired: then none is held any more; or SMALL. */
+static __attribute__((noinline)) size_t fire_own(cease_case *cases, uint32_t ready,
+                                                 uintptr_t *entered)
+{
+    while (ready) {
+        size_t i = pick(ready);
+        cease_parker *wake = NULL;
+        if (CEASE_LIKELY(try_locked(&cases[i], &wake))) {
+            ceasei_bias_leave(entered);
+            if (wake) {
+                ceasei_queue_wake(wake);
+            }
+            return i;
+        }
+        ready &= ~(UINT32_C(1) << i);
+    }
+    return SMALL;
+}
+
 /* Goes inside all channels, and gives the bits of the cases that may be ready, and which is the default. False,
  * and not inside: it is one for select_any(). */
-static inline bool enter_own(const struct ceasei_worker *w, const cease_case *cases, size_t count,
-                             uint32_t *ret_ready, size_t *ret_default)
+static inline __attribute__((always_inline)) bool enter_own(const struct ceasei_worker *w,
+                                                            const cease_case *cases, size_t count,
+                                                            uint32_t *ret_ready,
+                                                            size_t *ret_default)
 {
     uintptr_t *entered = ceasei_bias_enter(w, CEASEI_ENTERED_MANY);
     uint32_t ready = 0;
@@ -470,18 +491,12 @@ static __attribute__((noinline)) cease_error select_own(cease_ctx *ctx, cease_ca
     }
     uintptr_t *entered = w->entered;
     w->budget -= default_index == count; /* with a default it does not park: see select_any() */
-    while (ready) {
-        size_t i = pick(ready);
-        cease_parker *wake = NULL;
-        if (try_locked(&cases[i], &wake)) {
-            ceasei_bias_leave(entered);
-            *ret_index = i;
-            if (wake) {
-                ceasei_queue_wake(wake);
-            }
+    if (ready) {
+        size_t fired = fire_own(cases, ready, entered);
+        if (CEASE_LIKELY(fired < SMALL)) {
+            *ret_index = fired;
             return CEASE_OK;
         }
-        ready &= ~(UINT32_C(1) << i);
     }
     if (default_index < count) {
         ceasei_bias_leave(entered);
