@@ -36,7 +36,15 @@ void ceasei_http_exchange_init(struct ceasei_http_exchange *x,
     x->stop = NULL;
     x->route = NULL;
     x->peer[0] = '\0';
-    x->end = (cease_time){0};
+    x->start = x->end = (cease_time){0};
+}
+
+/* The request began when its head was complete: now, unless the carrier has said when. */
+static void begin_clock(struct ceasei_http_exchange *x)
+{
+    if (x->start.ns == 0) {
+        x->start = cease_now();
+    }
 }
 
 /* What the log wants to know at the end. */
@@ -234,6 +242,7 @@ static void write_log(struct ceasei_http_exchange *x, const struct outcome *o, b
     int status = o->gone ? 499 : o->late ? 504 : x->res.status;
     x->end = cease_now();
     cease_dur elapsed = cease_time_sub(x->end, x->start);
+    x->start = (cease_time){0};
     ceasei_http_metrics_note(&x->server->metrics, status, o->cause_code, elapsed);
     if (!x->server->opts.log) {
         return;
@@ -292,7 +301,7 @@ void ceasei_http_exchange_serve(struct ceasei_http_exchange *x)
     field[0] = '\0';
     o.error = CEASE_OK;
     o.gone = o.late = false;
-    x->start = cease_now();
+    begin_clock(x);
     ceasei_add(&x->server->requests_total, 1, RELAXED);
     ceasei_http_response_begin(x);
     set_cause(&o, CEASE_ERETURNED, "no handler was started");
@@ -320,7 +329,7 @@ void ceasei_http_exchange_refuse(struct ceasei_http_exchange *x, int status, con
     struct outcome o;
     o.error = CEASE_EPROTO;
     o.gone = o.late = false;
-    x->start = cease_now();
+    begin_clock(x);
     x->route = NULL; /* what an earlier request had */
     x->req.x = x;
     ceasei_add(&x->server->bad_total, 1, RELAXED);

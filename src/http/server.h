@@ -178,8 +178,8 @@ struct ceasei_http_exchange {
     const struct ceasei_route *route; /* NULL: none */
     cease_canceler *stop;             /* of the request's context, while the handler runs */
     cease_dur write_left;             /* of the response's budget */
-    cease_time start;                 /* when the head was complete */
-    cease_time end;                   /* when the response was sent; 0: none was yet */
+    cease_time start; /* when the head was complete; a carrier may say it before serve */
+    cease_time end;   /* when the response was sent; 0: none was yet */
     struct cease_http_request req;
     char peer[CEASE_ADDRESS_SIZE]; /* "" until somebody asks */
     struct cease_http_response res;

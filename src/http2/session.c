@@ -203,6 +203,7 @@ static void headers_end(struct ceasei_h2_stream *s)
         return;
     }
     s->head_ended = true;
+    s->head_at = s->session->fed;
     tell(s, CEASEI_H2_HEAD);
 }
 
@@ -283,6 +284,7 @@ bool ceasei_h2_feed(struct ceasei_h2_session *ses, cease_time now, const void *d
     if (ses->over) {
         return false;
     }
+    ses->fed = now;
     if (now.ns > ses->now.ns) {
         int64_t ms = (now.ns - ses->now.ns) / 1000000;
         calm(ses, ms < 1000000 ? ms * CEASEI_H2_NOISE_PER_SECOND : INT64_MAX);

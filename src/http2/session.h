@@ -74,6 +74,7 @@ struct ceasei_h2_stream {
 
     struct ceasei_h2_block head, trailers;
     bool head_ended;
+    cease_time head_at;         /* when it had come */
     struct ceasei_h2_buffer in; /* never more than the window */
     bool in_ended;              /* the peer has sent all of it */
     bool in_dropped;            /* nobody will read it: what comes is thrown away */
@@ -127,6 +128,7 @@ struct ceasei_h2_session {
     uint32_t stream_count;
     int64_t noise_left;  /* thousandths of a frame */
     cease_time now;      /* up to when noise was forgotten */
+    cease_time fed;      /* when the last input came */
     uint32_t doom;       /* what to end the connection with; 0: nothing */
     uint32_t peer_max;   /* streams that the peer takes at a time */
     bool peer_going;     /* GOAWAY has come */

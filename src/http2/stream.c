@@ -346,6 +346,7 @@ void ceasei_h2_stream_serve(struct ceasei_h2_call *call, const struct ceasei_htt
     s.expects = false;
     seam->exchange_init(&s.x, &carrier, c->run, c->conn);
     s.x.session = c->session;
+    s.x.start = call->s->head_at;
     serve(&s);
     bool whole = s.x.res.stage == CEASEI_RES_ENDED;
     ceasei_h2_call_close(call, whole ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);

@@ -16,6 +16,7 @@ static void on_log(const cease_http_log_entry *entry, void *arg)
     struct rig_log *l = &r->log[r->log_count < RIG_LOG_MAX ? r->log_count : RIG_LOG_MAX - 1];
     *l = (struct rig_log){.status = entry->status,
                           .bytes = entry->bytes,
+                          .elapsed = entry->elapsed,
                           .error = entry->error,
                           .cause_code = entry->cause_code};
     snprintf(l->cause_text, sizeof l->cause_text, "%s", entry->cause_text);

@@ -13,6 +13,7 @@ enum { RIG_LOG_MAX = 4096 };
 struct rig_log {
     int status;
     uint64_t bytes;
+    cease_dur elapsed;
     cease_error error;
     int cause_code;
     char cause_text[96];

@@ -124,6 +124,34 @@ TEST(stream_request_isAnsweredAndLogged)
     close_all();
 }
 
+/* Computes for 20 ms, and keeps the only worker from everybody else. */
+static cease_error busy(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
+                        void *arg)
+{
+    cease_time end = cease_time_add(cease_now(), cease_ms(20));
+    (void)ctx, (void)req, (void)res, (void)arg;
+    while (cease_until(end).ns > 0) {
+    }
+    return CEASE_OK;
+}
+
+TEST(stream_whoseTaskWaits_countsThatAsItsTime)
+{
+    CHECK_EQ(setenv("CEASE_WORKERS", "1", 1), 0);
+    harness_mark();
+    begin_opts(NULL, NULL);
+    CHECK_OK(cease_http_server_route(r.server, "GET", "/busy", busy, NULL));
+    rig_start(&r);
+    peer_open(&p, &r);
+    wire_request(&p.out, 1, "GET", "/busy", WIRE_END_STREAM);
+    wire_request(&p.out, 3, "GET", "/hello", WIRE_END_STREAM);
+    peer_flush(&p);
+    struct rig_log l = rig_logged(&r, 2);
+    CHECK_STR(l.target, "/hello");
+    CHECK(l.elapsed.ns >= cease_ms(20).ns);
+    close_all();
+}
+
 TEST(streams_together_areAnsweredInTheOrderOfTheirHandlers)
 {
     cease_chan *gates[8];
