@@ -111,6 +111,7 @@ typedef struct cease_http_multiplex {
     cease_error (*wait)(cease_ctx *ctx, void *exchange, int *ret_status); /* for the head */
     bool (*header_at)(void *exchange, size_t index, const char **ret_name, const char **ret_value);
     cease_error (*read)(cease_ctx *ctx, void *exchange, void *buf, size_t size, size_t *ret_count);
+    bool (*trailer_at)(void *exchange, size_t index, const char **ret_name, const char **ret_value);
     void (*give_up)(void *exchange); /* any task: resets it, which wakes who waits */
     /* Its caller's time is over before an answer has begun. A connection on which nothing has come for long, though
      * something was asked, then takes no more: it may have been lost without a word. */
@@ -297,6 +298,17 @@ CEASE_PUBLIC bool cease_http_answer_header_at(const cease_http_answer *a, size_t
  */
 CEASE_PUBLIC cease_error cease_http_answer_read(cease_ctx *ctx, cease_http_answer *a, void *buf,
                                                 size_t size, size_t *ret_count);
+
+/* The value of the first trailer field of that name (any case), once the body was read to CEASE_EOF. The fields
+ * must fit 4 KiB. NULL when there is none.
+ *
+ * Parks: never.
+ * Callers: one task at a time.
+ * Owns: nothing.
+ * Errors: none.
+ * Since: 0.1
+ */
+CEASE_PUBLIC const char *cease_http_answer_trailer(const cease_http_answer *a, const char *name);
 
 /* Frees an answer. Its connection goes back to the pool when both bodies are through, and is closed
  * otherwise, which is how the server hears of it; a body that is still being sent is cancelled. NULL is

@@ -64,6 +64,7 @@ void ceasei_answer_reset(struct cease_http_answer *a)
     ceasei_gunzip_free(a->gunzip);
     free(a->pieces);
     free(a->url);
+    free(a->trailers_own);
     char *in = a->in;
     size_t in_room = a->in_room;
     uint32_t head_max = a->head_max;
@@ -254,7 +255,8 @@ static cease_error read_plain(cease_ctx *ctx, struct cease_http_answer *a, char 
                                     : ceasei_link_read(ctx, a->link, buf, size, &n);
         if (e == CEASE_EOF && !counted) {
             a->ended = true;
-            return CEASE_EOF;
+            e = a->exchange ? ceasei_answer_take_trailers(a) : CEASE_OK;
+            return e == CEASE_OK ? CEASE_EOF : fails(a, e);
         }
         if (e != CEASE_OK) {
             return read_failed(ctx, a, e);
@@ -288,14 +290,19 @@ static cease_error next_span(cease_ctx *ctx, struct cease_http_answer *a, size_t
             a->in_at += span;
             return CEASE_OK;
         }
-        if (c == CEASEI_HTTP_CHUNK_END) {
-            a->ended = true;
-            return CEASE_EOF;
-        }
-        if (c == CEASEI_HTTP_CHUNK_BAD) {
+        size_t keep = a->chunks.trailer; /* what has come of that section */
+        if (c == CEASEI_HTTP_CHUNK_BAD || keep >= CEASEI_ANSWER_READ_ROOM) {
             return fails(a, CEASE_EPROTO);
         }
-        a->in_at = a->in_size = a->head.line; /* all consumed: read again behind the head */
+        if (c == CEASEI_HTTP_CHUNK_END) {
+            a->ended = true;
+            a->trailers = a->in + a->in_at - keep;
+            a->trailers_size = keep;
+            return CEASE_EOF;
+        }
+        /* all consumed: read again behind the head */
+        memmove(a->in + a->head.line, a->in + a->in_at - keep, keep);
+        a->in_at = a->in_size = a->head.line + keep;
         cease_error e = fill(ctx, a);
         if (e != CEASE_OK) {
             return read_failed(ctx, a, e);
@@ -461,6 +468,11 @@ const char *cease_http_answer_header(const cease_http_answer *a, const char *nam
         }
     }
     return NULL;
+}
+
+const char *cease_http_answer_trailer(const cease_http_answer *a, const char *name)
+{
+    return ceasei_http_trailer_find(a->trailers, a->trailers_size, name);
 }
 
 /* ---- as a whole ---- */

@@ -53,7 +53,11 @@ struct cease_http_answer {
     size_t packed_size;
     char *pieces; /* of LENGTH and UNTIL_END bodies that are unpacked: CEASEI_ANSWER_ROOM */
     char *url;    /* of the heap; NULL: the call's */
-    char *in;     /* the head, then what follows it */
+    char *
+        trailers; /* "Name: value\r\n" …, once the body has ended: in the input, or `trailers_own` */
+    size_t trailers_size;
+    char *trailers_own;             /* of the heap: those of an exchange; NULL: none */
+    char *in;                       /* the head, then what follows it */
     size_t in_room, in_size, in_at; /* allocated; filled; consumed */
     uint32_t head_max;
     struct ceasei_http_field fields[CEASEI_ANSWER_FIELDS];
@@ -75,6 +79,8 @@ cease_error ceasei_answer_read_head(cease_ctx *ctx, struct cease_http_answer *a,
 struct ceasei_call;
 cease_error ceasei_answer_exchange(cease_ctx *ctx, struct cease_http_answer *a,
                                    const struct ceasei_call *c, bool *ret_sent);
+/* At the end of its body: keeps its trailers. */
+cease_error ceasei_answer_take_trailers(struct cease_http_answer *a);
 /* From here on the body is unpacked, if it is packed. */
 cease_error ceasei_answer_unpack(struct cease_http_answer *a);
 /* Gives the connection back if that is possible now. */

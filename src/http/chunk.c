@@ -5,7 +5,7 @@
  * The one idea: a state machine eats the framing byte by byte and hands out the data between as
  * spans, so a body is copied once, by who reads it. Strict for the reason that parse.c gives: a
  * size that does not fit 15 digits, or is followed by anything but CRLF or a plain extension, ends
- * it; extensions and trailers are checked, bounded in sum, and dropped.
+ * it; extensions and trailers are checked and bounded in sum, and extensions dropped.
  *
  *     SIZE           hex -> SIZE; ';' -> EXT; CR -> SIZE_LF
  *     EXT            plain byte -> EXT; CR -> SIZE_LF
@@ -19,6 +19,8 @@
  *     anything else -> BAD
  */
 #include "http/parse.h"
+
+#include <string.h>
 
 enum chunk_state {
     SIZE,
@@ -117,4 +119,35 @@ enum ceasei_http_chunk ceasei_http_chunks_next(struct ceasei_http_chunks *c, con
     return c->state == BAD   ? CEASEI_HTTP_CHUNK_BAD
            : c->state == END ? CEASEI_HTTP_CHUNK_END
                              : result;
+}
+
+/* The value of one line "name: value", without the white space around it, as a C string. */
+static const char *line_value(char *value, char *end)
+{
+    while (value < end && (*value == ' ' || *value == '\t')) {
+        value++;
+    }
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+    *end = '\0';
+    return value;
+}
+
+const char *ceasei_http_trailer_find(char *section, size_t section_size, const char *name)
+{
+    size_t size = strlen(name);
+    char *end = section + section_size;
+    for (char *p = section; p < end;) {
+        char *line_end = memchr(p, '\n', (size_t)(end - p));
+        char *colon = line_end ? memchr(p, ':', (size_t)(line_end - p)) : NULL;
+        if (!colon) {
+            break; /* the empty line */
+        }
+        if (ceasei_http_same(p, (size_t)(colon - p), name, size)) {
+            return line_value(colon + 1, line_end - 1);
+        }
+        p = line_end + 1;
+    }
+    return NULL;
 }

@@ -173,6 +173,34 @@ static cease_error take_head(struct cease_http_answer *a, int status, bool head_
     return CEASE_OK;
 }
 
+cease_error ceasei_answer_take_trailers(struct cease_http_answer *a)
+{
+    const cease_http_multiplex *m = a->link->multi;
+    const char *name;
+    const char *value;
+    size_t size = 0;
+    for (size_t i = 0; m->trailer_at(a->exchange, i, &name, &value); i++) {
+        size += strlen(name) + strlen(value) + 3;
+    }
+    if (size == 0) {
+        return CEASE_OK;
+    }
+    char *p = malloc(size);
+    if (!p) {
+        return CEASE_ENOMEM;
+    }
+    a->trailers = a->trailers_own = p;
+    a->trailers_size = size;
+    for (size_t i = 0; m->trailer_at(a->exchange, i, &name, &value); i++) {
+        p = stpcpy(p, name);
+        *p++ = ':';
+        p = mempcpy(p, value, strlen(value));
+        *p++ = '\r';
+        *p++ = '\n';
+    }
+    return CEASE_OK;
+}
+
 /* What an error means to the caller. */
 static cease_error meaning(cease_ctx *ctx, struct cease_http_answer *a, cease_error e)
 {

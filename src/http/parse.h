@@ -80,6 +80,9 @@ enum ceasei_http_chunk {
 enum ceasei_http_chunk ceasei_http_chunks_next(struct ceasei_http_chunks *c, const char *data,
                                                size_t size, size_t *ret_used, size_t *ret_size);
 
+/* The value of a trailer field in a section as it was sent, of which a byte may be changed; NULL: not there. */
+const char *ceasei_http_trailer_find(char *section, size_t section_size, const char *name);
+
 /* What a byte may be part of: a token (RFC 9110, 5.6.2), a field value, a request target, a host
  * with port, a chunk extension without spaces. A target may hold what browsers send raw
  * ("|[]{}^`"), but nothing that ends a line, a string or a tag. */

@@ -101,35 +101,9 @@ cease_error cease_http_request_query_value(const cease_http_request *req, const 
     return ceasei_url_query_value(req->query, name, ret, size, ret_size);
 }
 
-/* The value of one line "name: value", without the white space around it, as a C string. */
-static const char *line_value(char *value, char *end)
-{
-    while (value < end && (*value == ' ' || *value == '\t')) {
-        value++;
-    }
-    while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
-        end--;
-    }
-    *end = '\0';
-    return value;
-}
-
 const char *cease_http_request_trailer(const cease_http_request *req, const char *name)
 {
-    size_t size = strlen(name);
-    char *end = req->trailers + req->trailers_size;
-    for (char *p = req->trailers; p < end;) {
-        char *line_end = memchr(p, '\n', (size_t)(end - p));
-        char *colon = line_end ? memchr(p, ':', (size_t)(line_end - p)) : NULL;
-        if (!colon) {
-            break; /* the empty line */
-        }
-        if (ceasei_http_same(p, (size_t)(colon - p), name, size)) {
-            return line_value(colon + 1, line_end - 1);
-        }
-        p = line_end + 1;
-    }
-    return NULL;
+    return ceasei_http_trailer_find(req->trailers, req->trailers_size, name);
 }
 
 /* ---- the body ---- */

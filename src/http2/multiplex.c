@@ -82,6 +82,11 @@ static cease_error read_piece(cease_ctx *ctx, void *exchange, void *buf, size_t 
     return cease_http2_stream_read(ctx, exchange, buf, size, ret_count);
 }
 
+static bool trailer_at(void *exchange, size_t index, const char **ret_name, const char **ret_value)
+{
+    return cease_http2_stream_trailer_at(exchange, index, ret_name, ret_value);
+}
+
 static void give_up(void *exchange)
 {
     ceasei_h2_stream_give_up(exchange);
@@ -114,6 +119,7 @@ const cease_http_multiplex *cease_http2(void)
                                                .wait = wait_for_head,
                                                .header_at = header_at,
                                                .read = read_piece,
+                                               .trailer_at = trailer_at,
                                                .give_up = give_up,
                                                .timed_out = timed_out,
                                                .end = end};

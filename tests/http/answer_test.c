@@ -746,6 +746,73 @@ TEST(connections_cutAtEveryByte_giveAnErrorAndAreNotKept)
     play_stop(&server);
 }
 
+/* Reads the whole body of one answer; gives the answer. */
+static cease_http_answer *read_to_end(cease_http_client *c)
+{
+    const cease_http_call call = {.size = sizeof call, .url = server.url};
+    cease_http_answer *a;
+    char buf[7];
+    size_t n = 0;
+    cease_error e;
+    CHECK_OK(cease_http_client_open(root(), c, &call, &a));
+    CHECK_PTR(cease_http_answer_trailer(a, "Trailer"), NULL); /* not yet */
+    while ((e = cease_http_answer_read(root(), a, buf, sizeof buf, &n)) == CEASE_OK) {
+    }
+    CHECK_ERR(e, CEASE_EOF);
+    return a;
+}
+
+static void in_one_piece(cease_ctx *ctx, struct play *p, cease_conn *c, int index)
+{
+    (void)index;
+    while (play_hear(ctx, p, c)) {
+        play_say(ctx, c, p->arg);
+    }
+}
+
+static void byte_by_byte(cease_ctx *ctx, struct play *p, cease_conn *c, int index)
+{
+    const char *text = p->arg;
+    (void)index;
+    while (play_hear(ctx, p, c)) {
+        for (size_t i = 0; text[i]; i++) {
+            cease_conn_write(ctx, c, text + i, 1, NULL);
+            cease_yield();
+        }
+    }
+}
+
+TEST(trailers_howeverTheyCome_areThereOnceTheBodyHasEnded)
+{
+    static const char text[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "2\r\nok\r\n3\r\n...\r\n0\r\nTrailer:  t u \r\nEmpty:\r\n\r\n";
+    for (int i = 0; i < 2; i++) {
+        cease_http_client *c = client_new();
+        play_start(&server, i == 0 ? in_one_piece : byte_by_byte, (void *)(uintptr_t)text);
+        for (int j = 0; j < 3; j++) {
+            cease_http_answer *a = read_to_end(c);
+            CHECK_STR(cease_http_answer_trailer(a, "trailer"), "t u");
+            CHECK_STR(cease_http_answer_trailer(a, "Trailer"), "t u"); /* again */
+            CHECK_STR(cease_http_answer_trailer(a, "Empty"), "");
+            CHECK_PTR(cease_http_answer_trailer(a, "Other"), NULL);
+            cease_http_answer_close(a);
+        }
+        CHECK_EQ(loaded(&server.connections), 1);
+        cease_http_client_free(c);
+        play_stop(&server);
+    }
+    static char much[6000];
+    size_t size = (size_t)snprintf(much, sizeof much,
+                                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ");
+    memset(much + size, 'a', 5000);
+    strcpy(much + size + 5000, "\r\n\r\n");
+    cease_http_client *c = client_new();
+    play_start(&server, byte_by_byte, much);
+    CHECK_ERR(ask(c, "GET"), CEASE_EPROTO); /* over 4 KiB */
+    cease_http_client_free(c);
+    play_stop(&server);
+}
+
 /* An answer byte by byte, and its parts in turn. */
 static void drop_by_drop(cease_ctx *ctx, struct play *p, cease_conn *c, int index)
 {

@@ -177,6 +177,7 @@ static cease_error big(cease_ctx *ctx, cease_http_request *req, cease_http_respo
     (void)arg;
     memset(text, 'g', sizeof text);
     cease_error e = cease_http_response_header(res, "Content-Type", "text/plain");
+    CHECK_OK(cease_http_response_trailer(res, "X-Sum", "20000 g"));
     return e == CEASE_OK ? cease_http_response_write(ctx, res, text, sizeof text) : e;
 }
 
@@ -453,6 +454,15 @@ TEST(gzip_overHttp2_isUnpackedAndItsFieldsHidden)
     CHECK(cease_http_reply_header(&reply, "Vary") != NULL); /* it was packed */
     CHECK(rig_logged(&s.r, 1).bytes < 1000);
     cease_http_reply_deinit(&reply);
+    cease_http_answer *a;
+    char buf[3000];
+    size_t n = 0;
+    CHECK_OK(cease_http_client_open(root(), c, &call, &a));
+    while (cease_http_answer_read(root(), a, buf, sizeof buf, &n) == CEASE_OK) {
+        CHECK_PTR(cease_http_answer_trailer(a, "X-Sum"), NULL);
+    }
+    CHECK_STR(cease_http_answer_trailer(a, "X-Sum"), "20000 g");
+    cease_http_answer_close(a);
     cease_http_client_free(c);
     site_stop(&s);
 }

@@ -21,6 +21,8 @@ static cease_error save(cease_ctx *ctx, cease_http_client *client, const char *u
     printf("%s\n", type ? type : "of no type");
     while ((err = cease_http_answer_read(ctx, answer, piece, sizeof piece, &size)) == CEASE_OK)
         fwrite(piece, 1, size, file);
+    const char *sum = cease_http_answer_trailer(answer, "Digest"); /* which comes behind the body */
+    printf("%s\n", sum ? sum : "without a sum");
     cease_http_answer_close(answer);
     return err == CEASE_EOF ? CEASE_OK : err;
 }
