@@ -449,6 +449,7 @@ static inline __attribute__((always_inline)) bool end(struct ceasei_node *node,
         /* not taken: a text, in line in cease_cancel() */
         if (reason.text_owned)
             free((char *)reason.text);
+        /* not taken: in a forked child, in line in cancel_code() */
         if (cut_off)
             end_again(node);
         return false;

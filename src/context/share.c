@@ -99,6 +99,7 @@ static inline bool is_bare(const struct ceasei_node *node)
 {
     uint32_t word = ceasei_load(&node->word, ACQUIRE); /* pairs with the end by another thread */
     if (word == WORD_DONE) /* by a cancel without a text of its own; no extra, so no stripes */
+        /* not taken: held: its last kid is on the way out, in one instant */
         return !ceasei_lock_held(&node->home.lock) && node->home.items == 0;
     return (word & ~(uint32_t)WORD_LAZY) == 0 && !(word == 0 && has_timer(node)) &&
            ceasei_is_quiet(node);

@@ -62,6 +62,32 @@ TEST(cause_withNothingSaid_isTheError)
     CHECK_STR(cease_cause_of(ctx)->text, "context canceled");
 }
 
+TEST(cause_withATextAndNoCode_isTheErrorWithThatText)
+{
+    CEASE_AUTO_END cease_canceler *stop = NULL;
+    cease_ctx *ctx = cease_with_cancel(cease_background(), &stop);
+    cease_cancel_cause(stop, 0, "text %d", 1);
+    check(ctx, CEASE_ECANCELED, CEASE_ECANCELED);
+    CHECK_STR(cease_cause_of(ctx)->text, "text 1");
+}
+
+TEST(cause_ofAMerge_needsNoText)
+{
+    CEASE_AUTO_END cease_canceler *stop = NULL, *one = NULL, *other = NULL;
+    cease_ctx *first = cease_with_cancel(cease_background(), &one);
+    cease_ctx *second = cease_with_cancel(cease_background(), &other);
+    cease_ctx *ctx = cease_with_merge(first, second, &stop);
+    cease_cancel_cause(stop, PARENT, NULL);
+    check(ctx, CEASE_ECANCELED, PARENT);
+    CHECK(!cease_done(first) && !cease_done(second));
+}
+
+TEST(cause_ofNoCanceler_isNothing)
+{
+    cease_cancel_cause(NULL, PARENT, NULL);
+    (cease_cancel_cause)(NULL, PARENT, NULL);
+}
+
 /* A parent and a child that end in one order or the other, each with a cause of its own or without. */
 static void both(bool parent_first, bool parent_code, bool child_code)
 {

@@ -503,4 +503,9 @@ TEST(exported_functions_agreeWithTheInlineOnes)
     CHECK_STR(cease_cause_of(ctx)->text, "by function");
     CHECK(cease_cause_of(ctx)->place != NULL);
     cease_end(stop);
+    ctx = (cease_with_cancel)(cease_background(), &stop);
+    (cease_cancel_cause)(stop, 5, NULL);
+    CHECK_EQ(cease_cause_of(ctx)->code, 5);
+    CHECK_STR(cease_cause_of(ctx)->text, "context canceled");
+    cease_end(stop);
 }
