@@ -39,6 +39,8 @@
  * Proxy-Authorization, a Host field and the baggage are left out from the first hop on that leaves the
  * origin. A redirect from https to http is not followed: the answer is that redirect.
  *
+ * Cookies are fields like others: none are kept.
+ *
  * Proxies. http_proxy, https_proxy and no_proxy of the environment are read when the client is made (the
  * upper-case forms as well, but for HTTP_PROXY, which a request can set in a CGI program). no_proxy has hosts, which
  * stand for their subdomains too, addresses, each with a port or without, networks ("10.0.0.0/8"), or "*". localhost and

@@ -637,16 +637,35 @@ static void stage_begin(struct stage *s)
     s->c = client_new();
 }
 
-/* Takes the next connection, and answers its preface. */
-static void stage_accept(struct stage *s)
+/* What a client says to a proxy, which has no objection. */
+static void hear_connect(int fd, char *ret, size_t size)
+{
+    size_t n = 0;
+    do {
+        CHECK(n + 1 < size && recv(fd, ret + n, 1, 0) == 1);
+        ret[++n] = '\0';
+    } while (!strstr(ret, "\r\n\r\n"));
+    CHECK_EQ(send(fd, "HTTP/1.1 200 OK\r\n\r\n", 19, 0), 19);
+}
+
+/* Takes the next connection, and answers its preface; as a proxy, when there is room for what it hears first. */
+static void stage_accept_through(struct stage *s, char *connect, size_t size)
 {
     char preface[24];
     CHECK_EQ(nghttp2_hd_inflate_new(&s->p.inflater), 0);
     s->p.fd = accept(s->fd, NULL, NULL);
     CHECK(s->p.fd >= 0);
+    if (connect) {
+        hear_connect(s->p.fd, connect, size);
+    }
     CHECK_EQ(recv(s->p.fd, preface, sizeof preface, MSG_WAITALL), 24);
     wire_frame(&s->p.out, WIRE_SETTINGS, 0, 0, NULL, 0);
     peer_flush(&s->p);
+}
+
+static void stage_accept(struct stage *s)
+{
+    stage_accept_through(s, NULL, 0);
 }
 
 static void stage_drop(struct stage *s)
@@ -766,6 +785,35 @@ TEST(goaway_leavesOutACall_whichIsMadeOnAnotherConnection)
     stage_drop(&s);
     s.p = second;
     CHECK_EQ(counts_of(s.c).dials_total, 2);
+    stage_drop(&s);
+    stage_end(&s);
+}
+
+TEST(tunnel_ofAProxy_isSharedByTheCallsToOneServer)
+{
+    struct stage s;
+    struct call_task t;
+    char heard[300];
+    char proxy[64];
+    stage_begin(&s);
+    cease_http_client_free(s.c);
+    snprintf(proxy, sizeof proxy, "http://%.50s", s.url + strlen("https://"));
+    const cease_http_client_opts opts = {
+        .size = sizeof opts, .proxy = proxy, .tls = &pretended, .multiplex = cease_http2()};
+    s.c = cease_http_client_new(&opts);
+    snprintf(s.url, sizeof s.url, "https://secret.example");
+    for (uint32_t stream = 1; stream < 6; stream += 2) {
+        call_begin(&t, &s, "GET");
+        if (stream == 1) {
+            stage_accept_through(&s, heard, sizeof heard);
+            CHECK_HAS(heard, "CONNECT secret.example:443 HTTP/1.1\r\n");
+        }
+        peer_wait(&s.p, WIRE_HEADERS, stream);
+        CHECK_HAS(s.p.head, stream == 1 ? ":authority: secret.example\n" : "");
+        answer(&s, stream, "ok");
+        CHECK_EQ(call_end(&t), 200);
+    }
+    CHECK_EQ(counts_of(s.c).dials_total, 1);
     stage_drop(&s);
     stage_end(&s);
 }
