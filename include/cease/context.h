@@ -171,7 +171,7 @@ typedef struct cease_watch {
     struct cease_watch *next_;
     struct cease_watch **link_;
     uint32_t state_;
-    uint32_t spare_;
+    uint32_t waits_;
     cease_ctx *ctx_;
     cease_watch_fn *fn_;
     void *arg_;

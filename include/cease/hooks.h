@@ -64,6 +64,7 @@ typedef struct cease_hooks {
                          void *arg); /* a task of its own for an after-func  */
     uint64_t (*task_id)(void); /* of the calling task; 0 on a plain thread                    */
     cease_report_fn *report;   /* may be called from any thread; must not park                */
+    void (*yield)(void);       /* called from such a task: lets others run first              */
 } cease_hooks;
 
 /* Installs `hooks`, which must stay valid; NULL gives the core's own back. A runtime calls it
@@ -118,6 +119,20 @@ CEASE_PUBLIC void cease_park(cease_parker *p);
  * Since: 0.1
  */
 CEASE_PUBLIC void cease_wake(cease_parker *p);
+
+/* cease_watch_add() for somebody who is going to wait: `fn` wakes, does not care who calls it, and may be called
+ * a moment later. Where more than some hundred wait for one context, the call that ends it does not wake them all
+ * itself: tasks of the runtime do that, a part at a time, and those who are awake go on meanwhile. Without a
+ * runtime it is cease_watch_add().
+ *
+ * Parks: no
+ * Callers: any thread; *w is not added now
+ * Owns: borrows *w
+ * Errors: false: ctx had ended, fn has run
+ * Since: 0.1
+ */
+CEASE_PUBLIC bool cease_watch_add_waiter(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn,
+                                         void *arg);
 
 /* The same two for a plain thread, on a futex: what a runtime falls back to.
  *

@@ -92,6 +92,8 @@ enum explore_bug {
     BUG_BLOCK_WAIT,
     BUG_BLOCK_TAKE,
     BUG_BLOCK_LEAVE,
+    BUG_CROWD,
+    BUG_CROWD_COUNT,
 };
 
 #define EXPLORE_SITE(what)                                                                     \

@@ -273,7 +273,7 @@ struct ceasei_extra *ceasei_extra_new(void);
 void ceasei_extra_install(struct ceasei_node *node, struct ceasei_extra **extra);
 
 /* end.c: claiming, marking, walking, callbacks */
-struct ceasei_run {                   /* one call that ends contexts: on its stack */
+struct ceasei_run {                   /* one call that ends contexts: on its stack, or a crowd's */
     struct ceasei_node *first, *last; /* nodes with callbacks to run, in order; referenced */
     struct ceasei_node *root;
     struct ceasei_merge *cross;    /* innermost merge entered through its second parent          */

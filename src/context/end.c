@@ -7,7 +7,9 @@
  *   2. Walk: mark everything below. No foreign code runs and no lock is held for more than
  * CHUNK_MAX nodes.
  *   3. Callbacks: of the root, then of the nodes marked in phase 2, in the order in which they were
- * marked.
+ * marked. Where more than CROWD_MIN of one node are left, and all of them only wake somebody who waits
+ * (cease_watch.waits_), a task of the runtime goes on with them, a part at a time: those who have been
+ * woken run while their stacks are still in a cache, and the call returns.
  *
  * The walk is a depth-first search without a stack: it stands on one node, to which it holds a
  * reference, takes the first child off that node's lists, and goes back by the parent pointer.
@@ -26,6 +28,15 @@
 #include <stdlib.h>
 
 enum { CHUNK_MAX = 256 }; /* nodes that a list's lock is held for */
+#ifdef CEASE_INTERLEAVE
+enum { CROWD_MIN = 1, CROWD_PART = 1, CROWD_AHEAD = 1 };
+#else
+enum {
+    CROWD_MIN = 512,  /* callbacks of one context that its end runs itself; */
+    CROWD_PART = 128, /* more, if all are of waiters, are left to a task, for so many at a time */
+    CROWD_AHEAD = 8,  /* how far ahead memory is fetched */
+};
+#endif
 
 static const char *usual_text(cease_error error)
 {
@@ -282,34 +293,154 @@ static void walk(struct ceasei_run *run, struct ceasei_node *root)
 
 /* ----- callbacks ----- */
 
+/* Says whose run of the node's callbacks goes on; NULL: none. Under the home lock; a callback may have given the
+ * node an extra since the last look. */
+static inline void set_run(struct ceasei_node *node, const struct ceasei_run *run)
+{
+    uintptr_t item = run != NULL ? (uintptr_t)run | ITEMS_RUN : 0;
+    ceasei_store(ceasei_items_of(&node->home), item, RELAXED);
+}
+
+/* Takes a watch off and runs its callback. With the home lock held, which is given back meanwhile. */
+static inline void run_callback(struct ceasei_run *run, struct ceasei_node *node, cease_watch *w)
+{
+    struct ceasei_list *home = &node->home;
+    cease_watch_fn *fn = w->fn_;
+    void *arg = w->arg_;
+    const cease_place *place = w->place_;
+    ceasei_watch_unlink(w);
+    ceasei_store(&w->state_, WATCH_ENTERED, RELEASE);
+    run->current = w; /* an address to compare: *w is not touched again */
+    ceasei_unlock(&home->lock);
+    ceasei_call_watch(fn, arg, place);
+    ceasei_node_lock(node, home);
+    struct ceasei_waiter *waiter = run->waiters;
+    run->current = NULL;
+    run->waiters = NULL;
+    if (CEASE_UNLIKELY(waiter != NULL)) {
+        ceasei_unlock(&home->lock);
+        for (struct ceasei_waiter *next; waiter != NULL; waiter = next) {
+            next = waiter->next;
+            cease_wake(&waiter->parker);
+        }
+        ceasei_node_lock(node, home);
+    }
+}
+
+/* The count of a node's home list holds the node, as a kid would. Under the home lock; true: the list held the
+ * last reference, and the caller drops it. */
+static inline void take_count(struct ceasei_node *node)
+{
+    ceasei_store(&node->home.kids, node->home.kids + 1, RELAXED);
+}
+
+static inline bool give_count(struct ceasei_node *node)
+{
+    uint32_t kids = node->home.kids - 1;
+    ceasei_store(&node->home.kids, kids, RELAXED);
+    return kids == KIDS_ORPHAN;
+}
+
+/* The watches of a node that are left to a task of the runtime, with a count on the node. */
+struct crowd {
+    struct ceasei_run run; /* its root: the node */
+    uintptr_t trail[CROWD_AHEAD];
+    uint32_t count;
+};
+
+/* Those who wait are often tasks that were started alike, as far from one another as their stacks, each in a
+ * page that is in no cache. So the one that is CROWD_AHEAD further on is fetched from where it is if the
+ * distance stays what it was. Nothing is read there; a guess that is wrong costs some lines of a cache. */
+static inline void fetch_ahead(struct crowd *crowd, const cease_watch *w)
+{
+    enum { LINE = 64, BELOW = 5, ABOVE = 6 }; /* frames of the wait; the task at the stack's top */
+    uintptr_t at = (uintptr_t)w, *before = &crowd->trail[crowd->count++ % CROWD_AHEAD];
+    uintptr_t guess = at + (at - *before), i;
+    for (guess -= BELOW * LINE, i = 0; i < BELOW + ABOVE; i++)
+        __builtin_prefetch((const void *)(guess + (uintptr_t)i * LINE), 1);
+    *before = at;
+}
+
+/* A task: wakes a part of the crowd, and lets those run. */
+static void run_crowd(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct ceasei_node *node = crowd->run.root;
+    struct ceasei_list *home = &node->home;
+    cease_watch *w;
+    crowd->run.thread = ceasei_thread_self(); /* a task that has begun stays where it is */
+    ceasei_node_lock(node, home);
+    uint32_t left = CROWD_PART;
+    while ((w = crowd->run.root_watches) != NULL) {
+        if (left-- == 0) {
+            left = CROWD_PART;
+            ceasei_unlock(&home->lock);
+            ceasei_load(&ceasei_hooks, ACQUIRE)->yield();
+            ceasei_node_lock(node, home);
+            continue;
+        }
+        fetch_ahead(crowd, w);
+        run_callback(&crowd->run, node, w);
+    }
+    set_run(node, NULL);
+    bool last = !CEASE_SEED_BUG(BUG_CROWD_COUNT) && give_count(node);
+    ceasei_unlock(&home->lock);
+    if (last)
+        ceasei_release(&node->ctx);
+    free(crowd);
+}
+
+/* Moves a list of watches to another head. Under the home lock. */
+static inline void move_watches(cease_watch **to, cease_watch **from)
+{
+    *to = *from;
+    if (*to != NULL && !CEASE_SEED_BUG(BUG_CROWD))
+        (*to)->link_ = to;
+    *from = NULL;
+}
+
+/* Leaves the watches from *head on, all of waiters, to a task. With the home lock held, which is given back
+ * meanwhile. False: there is no runtime, or no memory. */
+static __attribute__((noinline)) bool leave_to_task(struct ceasei_run *run,
+                                                    struct ceasei_node *node, cease_watch **head)
+{
+    const cease_hooks *hooks = ceasei_load(&ceasei_hooks, ACQUIRE);
+    bool can = hooks->spawn != NULL && hooks->yield != NULL;
+    struct crowd *crowd = can ? malloc(sizeof *crowd) : NULL;
+    if (crowd == NULL)
+        return false;
+    *crowd = (struct crowd){.run = {.root = node}};
+    move_watches(&crowd->run.root_watches, head);
+    set_run(node, &crowd->run);
+    if (!CEASE_SEED_BUG(BUG_CROWD_COUNT))
+        take_count(node);
+    ceasei_unlock(&node->home.lock);
+    bool left = hooks->spawn(run_crowd, crowd) == CEASE_OK;
+    ceasei_node_lock(node, &node->home);
+    if (left)
+        return true;
+    (void)give_count(node); /* the caller has one */
+    move_watches(head, &crowd->run.root_watches);
+    set_run(node, run);
+    free(crowd);
+    return false;
+}
+
 /* Runs the callbacks of one node, newest first. `head` is where their list begins. With the home lock held. */
 static void run_callbacks(struct ceasei_run *run, struct ceasei_node *node, cease_watch **head)
 {
-    struct ceasei_list *home = &node->home;
-    ceasei_store(ceasei_items_of(home), (uintptr_t)run | ITEMS_RUN, RELAXED);
-    for (cease_watch *w; (w = *head) != NULL;) {
-        cease_watch_fn *fn = w->fn_;
-        void *arg = w->arg_;
-        const cease_place *place = w->place_;
-        ceasei_watch_unlink(w);
-        ceasei_store(&w->state_, WATCH_ENTERED, RELEASE);
-        run->current = w; /* an address to compare: *w is not touched again */
-        ceasei_unlock(&home->lock);
-        ceasei_call_watch(fn, arg, place);
-        ceasei_node_lock(node, home);
-        struct ceasei_waiter *waiter = run->waiters;
-        run->current = NULL;
-        run->waiters = NULL;
-        if (CEASE_UNLIKELY(waiter != NULL)) {
-            ceasei_unlock(&home->lock);
-            for (struct ceasei_waiter *next; waiter != NULL; waiter = next) {
-                next = waiter->next;
-                cease_wake(&waiter->parker);
-            }
-            ceasei_node_lock(node, home);
+    set_run(node, run);
+    uint32_t count = 1;
+    for (cease_watch *w; (w = *head) != NULL; count++) {
+        if (CEASE_UNLIKELY(count > CROWD_MIN) && w->waits_) {
+            if (leave_to_task(run, node, head))
+                return;
+            count = 0; /* it tries again later */
+            continue;
         }
+        run_callback(run, node, w);
     }
-    ceasei_store(ceasei_items_of(home), 0, RELAXED);
+    set_run(node, NULL);
 }
 
 static void run_all_callbacks(struct ceasei_run *run)
@@ -364,15 +495,14 @@ static void end_watched(struct ceasei_run *run, const struct ceasei_reason *reas
 {
     struct ceasei_node *node = run->root;
     struct ceasei_list *home = &node->home;
-    ceasei_store(&home->kids, home->kids + 1, RELAXED);
+    take_count(node);
     write_cause(node, reason, at);
     ceasei_store(&node->word, WORD_DONE | bits, RELEASE);
     run->thread = ceasei_thread_self();
     run_callbacks(run, node, &run->root_watches);
-    uint32_t kids = home->kids - 1;
-    ceasei_store(&home->kids, kids, RELAXED);
+    bool last = give_count(node);
     ceasei_unlock(&home->lock);
-    if (kids == KIDS_ORPHAN)
+    if (last)
         ceasei_release(&node->ctx);
 }
 

@@ -15,12 +15,15 @@ void ceasei_watch_unlink(cease_watch *w)
         w->next_->link_ = w->link_;
 }
 
-static void watch_link(struct ceasei_node *node, cease_watch *w)
+static void watch_link(struct ceasei_node *node, cease_watch *w, bool waits)
 {
     w->next_ = node->cause.over.watches;
     w->link_ = &node->cause.over.watches;
-    if (w->next_ != NULL)
+    w->waits_ = waits;
+    if (w->next_ != NULL) {
         w->next_->link_ = &w->next_;
+        w->waits_ &= w->next_->waits_;
+    }
     ceasei_store(&node->cause.over.watches, w, RELAXED);
     ceasei_store(&w->state_, WATCH_LINKED, RELAXED);
 }
@@ -43,8 +46,8 @@ const cease_place *cease_callback_place(void)
     return ceasei_thread_self()->callback;
 }
 
-bool cease_watch_add_at(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *arg,
-                        const cease_place *place)
+static inline bool add(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *arg,
+                       const cease_place *place, bool waits)
 {
     CEASEI_ALIVE(ctx, place, "cease_watch_add");
     struct ceasei_node *node = node_of(ctx);
@@ -63,7 +66,7 @@ bool cease_watch_add_at(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void
     if (CEASE_SEED_BUG(BUG_WATCH_ADD) && word == WORD_CLAIMED)
         word = 0;
     if (word == 0)
-        watch_link(node, w);
+        watch_link(node, w, waits);
     ceasei_unlock(&node->home.lock);
     if (word == 0)
         return true;
@@ -72,6 +75,17 @@ bool cease_watch_add_at(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void
     ceasei_store(&w->state_, WATCH_ENTERED, RELAXED);
     ceasei_call_watch(fn, arg, place);
     return false;
+}
+
+bool cease_watch_add_at(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *arg,
+                        const cease_place *place)
+{
+    return add(w, ctx, fn, arg, place, false);
+}
+
+bool cease_watch_add_waiter(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *arg)
+{
+    return add(w, ctx, fn, arg, CEASE_HERE, true);
 }
 
 bool(cease_watch_add)(cease_watch *w, cease_ctx *ctx, cease_watch_fn *fn, void *arg)
@@ -181,7 +195,7 @@ cease_error cease_wait(cease_ctx *ctx)
     cease_parker_init(&parker);
     if (CEASE_UNLIKELY(cease_callback_place() != NULL))
         cease_park(&parker); /* says whose callback it is, and aborts */
-    cease_watch_add(&w, ctx, wake_parker, &parker);
+    cease_watch_add_waiter(&w, ctx, wake_parker, &parker);
     cease_park(&parker);
     return cease_err(ctx);
 }

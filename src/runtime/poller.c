@@ -292,7 +292,7 @@ static enum reason wait_in_slot(struct ceasei_poll_entry *e, struct waiter *w, c
     if (ceasei_load(&e->closing, SEQ_CST) && !CEASE_SEED_BUG(BUG_POLL_CLOSE) && win(w, BY_CLOSE)) {
         return BY_CLOSE;
     }
-    (void)cease_watch_add(&w->watch, ctx, on_ctx_done, w); /* done already: it has run */
+    (void)cease_watch_add_waiter(&w->watch, ctx, on_ctx_done, w); /* done already: it has run */
     bool held = !e->inside && ceasei_virtual_wait_begin();
     ceasei_waits(ceasei_task_self(), ctx,
                  w->slot == &e->slot[0] ? CEASEI_WAIT_READ : CEASEI_WAIT_WRITE, (uintptr_t)e->fd);

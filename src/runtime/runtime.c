@@ -143,6 +143,7 @@ static const cease_hooks hooks_running = {
     .park = ceasei_park,
     .wake = ceasei_wake,
     .spawn = hook_spawn,
+    .yield = cease_yield,
     .task_id = cease_task_id,
     .report = hook_report,
 };
@@ -161,6 +162,7 @@ static const cease_hooks hooks_virtual = {
     .park = ceasei_park,
     .wake = ceasei_wake,
     .spawn = hook_spawn,
+    .yield = cease_yield,
     .task_id = cease_task_id,
     .report = hook_report,
 };

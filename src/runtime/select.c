@@ -242,7 +242,7 @@ static void watch_ended(struct select *s)
             struct slot *slot = &s->slots[i];
             slot->node = (struct ceasei_chan_node){.waiter = &s->waiter,
                                                    .claim_as = CEASEI_BY_PEER + (uint32_t)i};
-            cease_watch_add(&slot->watch, s->cases[i].ctx, on_ended, slot);
+            cease_watch_add_waiter(&slot->watch, s->cases[i].ctx, on_ended, slot);
         }
     }
 }

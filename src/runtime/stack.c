@@ -452,18 +452,17 @@ bool ceasei_stack_pin(struct ceasei_stack_walk *walk, const struct ceasei_task *
 
 /* ---- warm ones ------------------------------------------------------------------------------ */
 
-/* Under the lock: up to `count` from the shared list. */
+/* Under the lock: up to `count` from the shared list, in its order: neighbours stay neighbours. */
 static struct ceasei_task *shared_pop(size_t count, size_t *ret_count)
 {
-    struct ceasei_task *first = NULL;
+    struct ceasei_task *first = pool.warm, *rest = first, **end = &first;
     size_t n = 0;
-    while (n < count && pool.warm) {
-        struct ceasei_task *task = pool.warm;
-        pool.warm = task->next;
-        task->next = first;
-        first = task;
-        n++;
+    for (; n < count && rest; n++) {
+        end = &rest->next;
+        rest = rest->next;
     }
+    *end = NULL;
+    pool.warm = rest;
     ceasei_store(&pool.warm_count, pool.warm_count - n, RELAXED);
     *ret_count = n;
     return first;

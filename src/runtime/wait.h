@@ -104,7 +104,8 @@ static inline __attribute__((always_inline)) uint32_t ceasei_waiter_wait_by(
 {
     bool watches = !w->sole && !ceasei_never_ends(ctx);
     if (watches) {
-        cease_watch_add(&w->watch, ctx, ceasei_waiter_ctx_done, w); /* done already: it has run */
+        cease_watch_add_waiter(&w->watch, ctx, ceasei_waiter_ctx_done,
+                               w); /* done already: it has run */
     }
     park(&w->parker);
     if (watches && cease_watch_remove(&w->watch) == CEASE_WATCH_RUNNING) {
