@@ -10,7 +10,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CROWD = 2000, KINDS = 3, THREADS = 40 };
+enum { KINDS = 3, THREADS = 40 };
+/* More than what a cancel wakes itself, with something left where a sanitizer makes each task dear. */
+#define CROWD (harness_is_slow() ? 700u : 2000u)
 
 struct crowd {
     cease_ctx *ctx;
@@ -232,7 +234,7 @@ BOTH(crowd_valuesMeanwhile_areReceivedOnce)
 {
     struct crowd c;
     setup(&c);
-    for (int i = 0; i < CROWD; i++) {
+    for (unsigned i = 0; i < CROWD; i++) {
         CHECK_OK(cease_group_go(c.group, receive_one, &c));
     }
     while (cease_child_count(c.ctx) < CROWD) {
