@@ -156,8 +156,11 @@ def with_go_client(server, folder, tls):
     program = build_go('client', folder)
     if not program:
         return
-    take_verdicts("Go's client", run(program, server.url, *tls[:1]))
+    client = subprocess.Popen([program, server.url, *tls[:1]], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     line = server.wait_for(b'/wait 499')
+    out, err = client.communicate(timeout=60)  # it goes when its input ends
+    take_verdicts("Go's client", (client.returncode, out, err))
     check('a request that Go cancels is reset with CANCEL',
           line is not None and line.rstrip().endswith(b'the client reset the stream: CANCEL'), line)
 

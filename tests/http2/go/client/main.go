@@ -95,6 +95,9 @@ func main() {
 
 	_, body, err = get(c, url+"/hello")
 	check("goes on after that", err == nil && body == "Hello, world\n", err)
+
+	// The reset is written by a goroutine of its own: the connection stays until we are told that it has come.
+	_, _ = io.Copy(io.Discard, os.Stdin)
 	if failed {
 		os.Exit(1)
 	}
