@@ -31,7 +31,7 @@
  * DELETE; any method with an Idempotency-Key, or of which no byte went out), its body can be read again, and time is left: a server may
  * close an idle connection at the moment in which it is used. What a server of HTTP/2 says that it has not begun
  * with is repeated whatever its method: refused (REFUSED_STREAM) five times at most, after pauses that grow from nothing to
- * half a second; left out by a GOAWAY, 31 times at most.
+ * half a second; left out by a GOAWAY as often as the server took others of that connection, else five times.
  *
  * Redirects. 301, 302, 303, 307 and 308 with a Location are followed, at most redirect_max times. After a 303,
  * and after a 301 or 302 to a POST, the next request is a GET without the body; otherwise method and
@@ -103,7 +103,8 @@ typedef struct cease_http_multiplex {
                         void *arg, void **ret_connection);
     /* How many exchanges the server takes at a time; 0: none can be begun any more. */
     uint32_t (*limit)(void *connection);
-    void (*close)(void *connection); /* when no exchange is left */
+    bool (*has_served)(void *connection); /* whether the server has begun with any exchange of it */
+    void (*close)(void *connection);      /* when no exchange is left */
     /* Begins an exchange: sends the head (an absolute URL, a method and every field are given), and the body
      * when it is of memory, which is then borrowed until `end`. A body_read is not called. */
     cease_error (*begin)(cease_ctx *ctx, void *connection, const cease_http_call *request,

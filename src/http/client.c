@@ -22,9 +22,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* Of a request that is refused: by a server that has too much to do, which is given time; by connections that the server was
- * about to end, of which the next may be a better one. */
-enum { REFUSALS_MAX = 5, GOODBYES_MAX = 31 };
+/* Of a request that is refused: by a server that has too much to do, which is given time; by connections that the server has
+ * ended before it began with anything on them. */
+enum { REFUSALS_MAX = 5, GOODBYES_MAX = 5 };
 
 /* What is known of an error, to who has asked for it. */
 static void say_why(const cease_http_call *call, const char *why)
@@ -122,6 +122,9 @@ struct refusals {
 static cease_error refused_again(cease_ctx *ctx, struct ceasei_link *l, struct refusals *r)
 {
     if (l->multi->limit(l->shared) == 0) {
+        if (l->multi->has_served(l->shared)) {
+            return CEASE_OK; /* others' calls went ahead: it comes to all of them in time */
+        }
         return ++r->goodbyes <= GOODBYES_MAX ? CEASE_OK : CEASE_EAGAIN;
     }
     r->busy++;

@@ -37,6 +37,15 @@ static uint32_t limit_of(void *connection)
     return limit;
 }
 
+static bool has_served(void *connection)
+{
+    struct ceasei_h2_conn *c = &((cease_http2_client *)connection)->conn;
+    pthread_mutex_lock(&c->lock);
+    bool has = c->ses.peer_has_begun;
+    pthread_mutex_unlock(&c->lock);
+    return has;
+}
+
 static void close_connection(void *connection)
 {
     cease_http2_client_close(connection);
@@ -113,6 +122,7 @@ const cease_http_multiplex *cease_http2(void)
                                                .alpn = CEASEI_H2_ALPN,
                                                .open = open_connection,
                                                .limit = limit_of,
+                                               .has_served = has_served,
                                                .close = close_connection,
                                                .begin = begin,
                                                .write = write_piece,

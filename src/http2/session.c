@@ -203,6 +203,7 @@ static void headers_end(struct ceasei_h2_stream *s)
         return;
     }
     s->head_ended = true;
+    s->session->peer_has_begun = true;
     s->head_at = s->session->fed;
     tell(s, CEASEI_H2_HEAD);
 }
@@ -218,6 +219,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         ses->peer_going = true;
         ses->peer_code = frame->goaway.error_code;
+        int32_t last = frame->goaway.last_stream_id;
+        ses->peer_has_begun = ses->peer_has_begun || (last > 0 && last < INT32_MAX);
     }
     if (frame->hd.type == NGHTTP2_SETTINGS) {
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) {

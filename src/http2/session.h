@@ -133,6 +133,7 @@ struct ceasei_h2_session {
     uint32_t peer_max;   /* streams that the peer takes at a time */
     bool peer_going;     /* GOAWAY has come */
     uint32_t peer_code;  /* of that GOAWAY */
+    bool peer_has_begun; /* with a stream of ours: a head has come, or a GOAWAY that says so */
     bool over;           /* no input is taken any more; what is left may be pumped */
     bool dead;           /* nothing is pumped either */
     bool drained;        /* the last pump has found nothing */

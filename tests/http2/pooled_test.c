@@ -789,6 +789,54 @@ TEST(goaway_leavesOutACall_whichIsMadeOnAnotherConnection)
     stage_end(&s);
 }
 
+/* Each connection serves one call: the last of them is left out by all but one. */
+TEST(goaway_leavesOutManyCalls_eachIsServedInTheEnd)
+{
+    enum { CALLS = 40 };
+    struct stage s;
+    struct call_task t[CALLS];
+    stage_begin(&s);
+    for (int i = 0; i < CALLS; i++) {
+        call_begin(&t[i], &s, "POST");
+    }
+    for (int i = 0; i < CALLS; i++) {
+        stage_accept(&s);
+        for (int n = i; n < CALLS; n++) { /* all that are left */
+            peer_wait(&s.p, WIRE_HEADERS, 1 + 2 * (uint32_t)(n - i));
+        }
+        wire_frame(&s.p.out, WIRE_GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+        answer(&s, 1, "ok");
+        peer_check_end(&s.p);
+        stage_drop(&s);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        CHECK_EQ(call_end(&t[i]), 200);
+    }
+    CHECK_EQ(counts_of(s.c).dials_total, CALLS);
+    CHECK_EQ(counts_of(s.c).retries_total, CALLS * (CALLS - 1) / 2);
+    stage_end(&s);
+}
+
+/* None begins with anything: that is not asked for ever. */
+TEST(goaway_atOnceByEachConnection_isTriedAFewTimes)
+{
+    struct stage s;
+    struct call_task t;
+    stage_begin(&s);
+    call_begin(&t, &s, "POST");
+    for (int i = 0; i < 6; i++) {
+        stage_accept(&s);
+        peer_wait(&s.p, WIRE_HEADERS, 1);
+        wire_frame(&s.p.out, WIRE_GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+        peer_flush(&s.p);
+        peer_check_end(&s.p);
+        stage_drop(&s);
+    }
+    CHECK_EQ(call_end(&t), CEASE_EAGAIN);
+    CHECK_EQ(counts_of(s.c).dials_total, 6);
+    stage_end(&s);
+}
+
 TEST(tunnel_ofAProxy_isSharedByTheCallsToOneServer)
 {
     struct stage s;
