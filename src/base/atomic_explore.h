@@ -93,6 +93,7 @@ enum explore_bug {
     BUG_BLOCK_TAKE,
     BUG_BLOCK_LEAVE,
     BUG_CROWD,
+    BUG_LONG_RUN,
     BUG_CROWD_COUNT,
 };
 

@@ -124,7 +124,7 @@ static void on_ctx_done(void *arg)
         return;
     }
     job->interrupt(job->arg);
-    if (!advance(job, INTERRUPTING, INTERRUPTED)) {
+    if (!advance(job, INTERRUPTING, INTERRUPTED) && !CEASE_SEED_BUG(BUG_BLOCK_WAIT)) {
         cease_wake(job->runner); /* FINISHING */
     }
 }
@@ -162,7 +162,7 @@ static bool run(struct job *job, cease_parker *runner)
         ceasei_sub(&left, 1, RELAXED);
         return false;
     }
-    if (advance(job, INTERRUPTING, FINISHING) && !CEASE_SEED_BUG(BUG_BLOCK_WAIT)) {
+    if (advance(job, INTERRUPTING, FINISHING)) {
         cease_park(runner);
     }
     /* Or the interrupt has ended between the two tries: INTERRUPTED. */

@@ -362,6 +362,9 @@ static cease_time sleep_until_something(struct ceasei_worker *w)
     bool worth_it = is_watch_worth_it(w);
     if (has_work(w) && !CEASE_SEED_BUG(BUG_SLEEP)) {
         ceasei_and(&rt->idle, ~bit_of(w), SEQ_CST);
+        if (!CEASE_SEED_BUG(BUG_LONG_RUN)) {
+            ceasei_long_run_begin(); /* the monitor may just have seen the bit */
+        }
         return cease_now();
     }
     bool watching = worth_it && watch_begin(w);

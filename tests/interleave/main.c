@@ -378,7 +378,7 @@ int main(int argc, char **argv)
         limit_full = limit_full == 3000 ? 50000 : limit_full;
         limit_bounded = 10000;
         limit_random = 10000;
-        limit_bug = 6000;
+        limit_bug = 3000;
     }
     engine_init();
     E->ignored_race = a.ignored_race;

@@ -10,6 +10,7 @@
  */
 #include "base/futex.h"
 #include "runtime/bias.h"
+#include "runtime/long_run.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/see.h"
@@ -200,7 +201,35 @@ bool ceasei_stack_is_surplus(void)
 
 void ceasei_stack_trim(void) {}
 
-void ceasei_long_run_begin(void) {}
+static bool reports; /* long_run.c looks in this model */
+static uint32_t is_rung;
+
+bool ceasei_runtime_reports(void)
+{
+    return reports;
+}
+
+bool ceasei_runtime_report(const cease_report *report)
+{
+    explore_fail("no task runs for long: %s", report->text);
+}
+
+void ceasei_monitor_ring(void)
+{
+    ceasei_store(&is_rung, 1, SEQ_CST);
+}
+
+bool ceasei_stack_pin(struct ceasei_stack_walk *walk, const struct ceasei_task *task)
+{
+    (void)walk;
+    (void)task;
+    return false;
+}
+
+void ceasei_stack_walk_stop(struct ceasei_stack_walk *walk)
+{
+    (void)walk;
+}
 
 void ceasei_see_answer(struct ceasei_worker *w)
 {
@@ -340,6 +369,32 @@ static void make_one_for_two_tasks(void)
     make_one();
     wanted = 2;
 }
+
+/* The monitor looks once, and ends its looks if the worker sleeps: one that goes on begins them again. */
+static int64_t next_look;
+
+static void make_one_with_monitor(void)
+{
+    make_one();
+    reports = true;
+    next_look = ceasei_long_run_look(0); /* looks go on */
+}
+
+static void look(void)
+{
+    next_look = ceasei_long_run_look(0);
+}
+
+static void check_looks_go_on(void)
+{
+    if (!(ceasei_runtime.idle & 1))
+        EXPLORE_CHECK(next_look != INT64_MAX || is_rung);
+    check_all_ran();
+}
+
+MODEL(worker_sleep_look, .setup = make_one_with_monitor, .threads = {work_0, go, look},
+      .check = check_looks_go_on,
+      .seeds = {{BUG_LONG_RUN, false, "a worker that does not sleep after all begins no looks"}});
 
 MODEL(worker_sleep_go, .setup = make_one, .threads = {work_0, go}, .check = check_all_ran,
       .mutants_found_min = 1);
