@@ -235,8 +235,8 @@ def client_that_gives_up_is_499_in_the_log_with_cause_and_time():
     check(m and "client" in m.group(2), line)
     check(0 < float(m.group(1)) < 10000, "the time is in the log", line)
     after = server.quiet()
-    for what in ("tasks", "contexts", "block_jobs"):
-        check(after[what] == before[what], what, before[what], after[what])
+    for what in ("tasks", "contexts", "block_jobs"):  # what has filled the index may have been there before
+        check(after[what] <= before[what], what, before[what], after[what])
     check(after["statements"]["interrupted"] - before["statements"]["interrupted"] == 2, "both statements were ended", after)
     server.stop()
 
