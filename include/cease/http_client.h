@@ -97,10 +97,11 @@ typedef struct cease_http_tls {
 typedef struct cease_http_multiplex {
     size_t size;      /* sizeof(cease_http_multiplex) */
     const char *alpn; /* the protocol's name over TLS */
-    /* Begins on a session that has agreed on it, which is consumed, also on failure. `gone` is called once the
+    /* Begins on a session that has agreed on it, which is consumed, also on failure, and waits until the server has said
+     * how many exchanges it takes. `gone` is called once the
      * connection is lost, from a task of its own, at most until `close` returns; it must not call close. */
-    cease_error (*open)(const cease_http_tls *tls, void *take_session, void (*gone)(void *arg),
-                        void *arg, void **ret_connection);
+    cease_error (*open)(cease_ctx *ctx, const cease_http_tls *tls, void *take_session,
+                        void (*gone)(void *arg), void *arg, void **ret_connection);
     /* How many exchanges the server takes at a time; 0: none can be begun any more. */
     uint32_t (*limit)(void *connection);
     bool (*has_served)(void *connection); /* whether the server has begun with any exchange of it */

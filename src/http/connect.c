@@ -145,7 +145,7 @@ static cease_error add_tls(cease_ctx *ctx, struct ceasei_link *l, const struct c
 }
 
 /* What both sides have agreed to speak, over TLS. */
-static cease_error choose(struct ceasei_pool *p, struct ceasei_link *l,
+static cease_error choose(cease_ctx *ctx, struct ceasei_pool *p, struct ceasei_link *l,
                           const struct ceasei_target *t)
 {
     const cease_http_multiplex *m = p->multi;
@@ -160,7 +160,7 @@ static cease_error choose(struct ceasei_pool *p, struct ceasei_link *l,
         l->tls->close(session);
         return CEASE_ENOTSUP;
     }
-    cease_error e = m->open(l->tls, session, ceasei_pool_gone, l, &l->shared);
+    cease_error e = m->open(ctx, l->tls, session, ceasei_pool_gone, l, &l->shared);
     if (e == CEASE_OK) {
         l->multi = m;
     }
@@ -187,7 +187,7 @@ cease_error ceasei_link_dial(cease_ctx *ctx, struct ceasei_pool *p, const struct
         e = add_tls(ctx, l, t, p->tls_arg);
     }
     if (e == CEASE_OK && l->session) {
-        e = choose(p, l, t);
+        e = choose(ctx, p, l, t);
     }
     if (e != CEASE_OK) {
         cease_conn_close(l->conn);

@@ -310,10 +310,32 @@ static void release(struct ceasei_h2_conn *c)
     }
 }
 
+static bool is_settled(const struct ceasei_h2_conn *c)
+{
+    return c->ses.peer_settled || c->ses.over || c->ses.dead;
+}
+
 void ceasei_h2_conn_unlock(struct ceasei_h2_conn *c)
 {
     fill(c);
+    if (c->opener && is_settled(c)) {
+        notify(&c->opener);
+    }
     release(c);
+}
+
+cease_error ceasei_h2_conn_await_settings(cease_ctx *ctx, struct ceasei_h2_conn *c)
+{
+    cease_error e = CEASE_OK;
+    ceasei_h2_conn_lock(c);
+    while (e == CEASE_OK && !is_settled(c)) {
+        e = wait_in(ctx, c, &c->opener);
+    }
+    if (e == CEASE_OK && !c->ses.peer_settled) {
+        e = CEASE_ECLOSED;
+    }
+    ceasei_h2_conn_unlock(c);
+    return e;
 }
 
 void ceasei_h2_conn_trim(struct ceasei_h2_conn *c)

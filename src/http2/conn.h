@@ -78,8 +78,9 @@ struct ceasei_h2_conn {
     uint32_t past;                 /* under lock: of them, those whose stream has ended in order */
     cease_time idle_since;         /* under lock: valid while calls is 0 */
     cease_time asked; /* under lock: client: the first request since anything has come; 0: none */
-    bool mute;        /* under lock: client: so much time has passed since that it may be dead */
-    bool draining;    /* under lock: quit is cancelled when there is nothing left to do */
+    struct ceasei_h2_wait *opener; /* under lock: client: who waits for the server's SETTINGS */
+    bool mute;     /* under lock: client: so much time has passed since that it may be dead */
+    bool draining; /* under lock: quit is cancelled when there is nothing left to do */
 
     /* set at birth */
     const struct ceasei_h2_io *io;
@@ -106,6 +107,8 @@ struct ceasei_h2_conn_opts {
 };
 
 cease_error ceasei_h2_conn_init(struct ceasei_h2_conn *c, const struct ceasei_h2_conn_opts *opts);
+/* Waits for the peer's SETTINGS. CEASE_ECLOSED: it has gone. One caller. */
+cease_error ceasei_h2_conn_await_settings(cease_ctx *ctx, struct ceasei_h2_conn *c);
 /* Joins the tasks, which must have been given reason to end. */
 void ceasei_h2_conn_join(struct ceasei_h2_conn *c);
 /* The same, and frees everything. */

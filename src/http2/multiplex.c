@@ -11,7 +11,9 @@ enum { MUTE_MS = 1000 };
 /* Fields, the deadline among them, are made by who begins an exchange. */
 static const cease_http2_opts plain = {.size = sizeof plain, .no_trace = true, .no_baggage = true};
 
-static cease_error open_connection(const cease_http_tls *tls, void *take_session,
+/* A server says at once how many streams it takes. What is begun before that is known may be more, and would wait
+ * in this connection while another has room. */
+static cease_error open_connection(cease_ctx *ctx, const cease_http_tls *tls, void *take_session,
                                    void (*gone)(void *arg), void *arg, void **ret_connection)
 {
     cease_http2_client carrier = {
@@ -23,6 +25,11 @@ static cease_error open_connection(const cease_http_tls *tls, void *take_session
     }
     cease_error e = ceasei_h2_client_new(&carrier, &plain, &c);
     if (e == CEASE_OK) {
+        e = ceasei_h2_conn_await_settings(ctx, &c->conn);
+        if (e != CEASE_OK) {
+            cease_http2_client_close(c);
+            return e == CEASE_ECLOSED ? CEASE_ECONNRESET : e;
+        }
         *ret_connection = c;
     }
     return e;

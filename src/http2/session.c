@@ -226,6 +226,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
             ses->settings_acked = true;
         } else {
+            ses->peer_settled = true;
             ses->peer_max =
                 nghttp2_session_get_remote_settings(ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
         }

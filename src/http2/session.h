@@ -131,6 +131,7 @@ struct ceasei_h2_session {
     cease_time fed;      /* when the last input came */
     uint32_t doom;       /* what to end the connection with; 0: nothing */
     uint32_t peer_max;   /* streams that the peer takes at a time */
+    bool peer_settled;   /* its SETTINGS have come: peer_max is no guess */
     bool peer_going;     /* GOAWAY has come */
     uint32_t peer_code;  /* of that GOAWAY */
     bool peer_has_begun; /* with a stream of ours: a head has come, or a GOAWAY that says so */

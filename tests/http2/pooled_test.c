@@ -837,6 +837,39 @@ TEST(goaway_atOnceByEachConnection_isTriedAFewTimes)
     stage_end(&s);
 }
 
+TEST(calls_beforeTheServerSaysHowMany_waitForThat)
+{
+    static const char one_stream[] = "\0\3\0\0\0\1"; /* SETTINGS_MAX_CONCURRENT_STREAMS */
+    char preface[24];
+    struct stage s;
+    struct call_task t[2];
+    stage_begin(&s);
+    call_begin(&t[0], &s, "GET");
+    call_begin(&t[1], &s, "GET");
+    CHECK_EQ(nghttp2_hd_inflate_new(&s.p.inflater), 0);
+    s.p.fd = accept(s.fd, NULL, NULL);
+    CHECK(s.p.fd >= 0);
+    CHECK_EQ(recv(s.p.fd, preface, sizeof preface, MSG_WAITALL), 24);
+    CHECK_EVENTUALLY(counts_of(s.c).waiting == 2);
+    wire_frame(&s.p.out, WIRE_SETTINGS, 0, 0, one_stream, 6);
+    peer_flush(&s.p);
+    peer_wait(&s.p, WIRE_HEADERS, 1);
+    struct peer first = s.p;
+    s.p = (struct peer){0};
+    stage_accept(&s); /* for the other */
+    peer_wait(&s.p, WIRE_HEADERS, 1);
+    answer(&s, 1, "second");
+    struct peer second = s.p;
+    s.p = first;
+    answer(&s, 1, "first");
+    CHECK_EQ(call_end(&t[0]), 200);
+    CHECK_EQ(call_end(&t[1]), 200);
+    stage_drop(&s);
+    s.p = second;
+    stage_drop(&s);
+    stage_end(&s);
+}
+
 TEST(tunnel_ofAProxy_isSharedByTheCallsToOneServer)
 {
     struct stage s;
