@@ -2,6 +2,7 @@
  * proxies, hedging; with servers that lie, stall, reset at every byte, and with every allocation
  * failing and every wait cancelled in turn. */
 #include "handlers.h"
+#include "no_tls.h"
 #include "play.h"
 
 #include <cease/http_client.h>
@@ -904,28 +905,7 @@ static cease_error through_open(cease_ctx *ctx, void *arg, cease_conn *take_conn
     return CEASE_OK;
 }
 
-static cease_error through_read(cease_ctx *ctx, void *session, void *buf, size_t size,
-                                size_t *ret_count)
-{
-    return cease_conn_read(ctx, session, buf, size, ret_count);
-}
-
-static cease_error through_write(cease_ctx *ctx, void *session, const void *buf, size_t size,
-                                 size_t *ret_count)
-{
-    return cease_conn_write(ctx, session, buf, size, ret_count);
-}
-
-static void through_close(void *session)
-{
-    cease_conn_close(session);
-}
-
-static const cease_http_tls through = {.size = sizeof through,
-                                       .open = through_open,
-                                       .read = through_read,
-                                       .write = through_write,
-                                       .close = through_close};
+static const cease_http_tls through = {NO_TLS, .open = through_open};
 
 TEST(proxy_ofASecureUrl_isAskedForATunnel)
 {

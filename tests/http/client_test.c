@@ -1,5 +1,6 @@
 /* client_test.c: out to break the HTTP client: against our own server, and against a raw one that says
  * whatever a row of a table says. */
+#include "handlers.h"
 #include "rig.h"
 
 #include <stdio.h>
@@ -219,22 +220,6 @@ static cease_error deadline_left(cease_ctx *ctx, cease_http_request *req, cease_
     return cease_http_response_write(ctx, res, "ok", 2);
 }
 
-static cease_error echo_all(cease_ctx *ctx, cease_http_request *req, cease_http_response *res,
-                            void *arg)
-{
-    static char buf[8192];
-    size_t n = 0;
-    cease_error e;
-    (void)arg;
-    while ((e = cease_http_request_read(ctx, req, buf, sizeof buf, &n)) == CEASE_OK) {
-        e = cease_http_response_write(ctx, res, buf, n);
-        if (e != CEASE_OK) {
-            return e;
-        }
-    }
-    return e == CEASE_EOF ? CEASE_OK : e;
-}
-
 static struct rig rig;
 
 TEST(client_hands_its_deadline_on_and_the_server_keeps_it)
@@ -268,7 +253,7 @@ TEST(client_posts_a_large_body_and_hears_a_refusal)
     }
     char url[96];
     rig_init(&rig, NULL);
-    CHECK_OK(cease_http_server_route(rig.server, "POST", "/", echo_all, NULL));
+    CHECK_OK(cease_http_server_route(rig.server, "POST", "/", handle_echo, NULL));
     rig_start(&rig);
     snprintf(url, sizeof url, "%s/", rig.url);
     cease_http_call call = {.size = sizeof call, .url = url, .body = body, .body_size = 15 * 1024};

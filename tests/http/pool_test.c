@@ -1,5 +1,6 @@
 /* pool_test.c: out to break the client that keeps its connections: who gets one and when, what is never
  * used again, what is tried again and what never, and servers that lie. */
+#include "no_tls.h"
 #include "play.h"
 
 #include <cease/http_client.h>
@@ -298,28 +299,7 @@ static cease_error gate_open(cease_ctx *ctx, void *arg, cease_conn *take_conn, c
     return CEASE_OK;
 }
 
-static cease_error gate_read(cease_ctx *ctx, void *session, void *buf, size_t size,
-                             size_t *ret_count)
-{
-    return cease_conn_read(ctx, session, buf, size, ret_count);
-}
-
-static cease_error gate_write(cease_ctx *ctx, void *session, const void *buf, size_t size,
-                              size_t *ret_count)
-{
-    return cease_conn_write(ctx, session, buf, size, ret_count);
-}
-
-static void gate_close(void *session)
-{
-    cease_conn_close(session);
-}
-
-static const cease_http_tls gate_tls = {.size = sizeof gate_tls,
-                                        .open = gate_open,
-                                        .read = gate_read,
-                                        .write = gate_write,
-                                        .close = gate_close};
+static const cease_http_tls gate_tls = {NO_TLS, .open = gate_open};
 
 static cease_http_client *gate_client(struct gate *g)
 {
