@@ -160,7 +160,7 @@ cease_error ceasei_http_gate_enter(cease_ctx *ctx, struct ceasei_http_gate *g)
     if (e != CEASE_EBUSY) {
         return e;
     }
-    cease_watch_add(&w.watch, ctx, on_done, &w);
+    cease_watch_add_waiter(&w.watch, ctx, on_done, &w);
     cease_park(&w.parker);
     cease_watch_remove_sync(&w.watch);
     if (ceasei_load(&w.claim, ACQUIRE) == GRANTED) {

@@ -60,7 +60,7 @@ static cease_error wait_in(cease_ctx *ctx, struct ceasei_h2_conn *c, struct ceas
     cease_parker_init(&w.parker);
     *slot = &w;
     ceasei_h2_conn_unlock(c);
-    cease_watch_add(&w.watch, ctx, on_ctx_done, &w);
+    cease_watch_add_waiter(&w.watch, ctx, on_ctx_done, &w);
     cease_park(&w.parker);
     if (cease_watch_remove(&w.watch) == CEASE_WATCH_RUNNING) {
         cease_watch_remove_sync(&w.watch);

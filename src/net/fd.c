@@ -193,7 +193,7 @@ static cease_error lock_slow(cease_ctx *ctx, struct ceasei_fd *fd, enum ceasei_p
     if (e != CEASE_EAGAIN) {
         return e == CEASE_OK ? CEASE_EAGAIN : e;
     }
-    cease_watch_add(&w.watch, ctx, on_ctx_done, &w);
+    cease_watch_add_waiter(&w.watch, ctx, on_ctx_done, &w);
     cease_park(&w.parker);
     cease_watch_remove_sync(&w.watch);
     switch (ceasei_load(&w.claim, ACQUIRE)) {
